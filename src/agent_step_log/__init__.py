@@ -1,0 +1,1 @@
+"""What happened: the record format, the recorder, and reading it back."""

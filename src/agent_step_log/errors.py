@@ -1,0 +1,81 @@
+"""Every exception of agent_step_log.
+
+    StepLogError
+    ├── LogFormatError            bytes that are not a step log
+    │   └── LogTooNewError        a later version wrote it
+    ├── LogSourceError            nothing to read at the place named
+    ├── ImportSourceError         a transcript that cannot be imported
+    ├── RecordLostError           on_error="raise": a record did not reach the file
+    └── MissingExtraError         an optional library is not installed
+
+    RecordLossWarning             on_error="warn": the same, said once a minute
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ImportSourceError",
+    "LogFormatError",
+    "LogSourceError",
+    "LogTooNewError",
+    "MissingExtraError",
+    "RecordLossWarning",
+    "RecordLostError",
+    "StepLogError",
+]
+
+
+class StepLogError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class LogFormatError(StepLogError):
+    """The bytes at *path* are not a step log."""
+
+    def __init__(self, path: object, why: str = "is not a step log") -> None:
+        self.path = path
+        super().__init__(f"{path} {why}.")
+
+
+class LogTooNewError(LogFormatError):
+    """*path* was written by a later version than this one reads."""
+
+    def __init__(self, path: object, *, found: int, supported: int) -> None:
+        self.found, self.supported = found, supported
+        super().__init__(
+            path,
+            f"is in format {found}; this version reads up to {supported}. "
+            "Upgrade with: pip install -U agent-step-log",
+        )
+
+
+class LogSourceError(StepLogError):
+    """There is nothing to read at *path*."""
+
+    def __init__(self, path: object, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {why}.")
+
+
+class ImportSourceError(StepLogError):
+    """The transcript at *path* cannot be imported."""
+
+    def __init__(self, path: object, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {why}.")
+
+
+class RecordLostError(StepLogError):
+    """A record did not reach the file; raised only with ``on_error="raise"``."""
+
+    def __init__(self, path: object, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: record not written: {why}.")
+
+
+class MissingExtraError(StepLogError, ImportError):
+    """An optional library is missing; the message names the extra that brings it."""
+
+
+class RecordLossWarning(RuntimeWarning):
+    """Records did not reach the file; shown at most once a minute for each log."""
