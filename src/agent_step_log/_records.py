@@ -283,9 +283,8 @@ class Record(Struct, gc=False):
     status: str | None = None
     totals: dict[str, Any] | None = None
     health: dict[str, Any] | None = None
-    # The bytes it was read from, newline left out. The name it would have in JSON
-    # cannot be written by accident: NUL is not allowed in a key of this format.
-    line: bytes = field(default=b"", name="\x00line")
+    #: the bytes it was read from, newline left out; set by the reader, never by a key
+    line: bytes = field(default=b"", name="agent-step-log:line")
 
     def to_dict(self) -> dict[str, Any]:
         """Return every key of the line, those unknown to this version too."""

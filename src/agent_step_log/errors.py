@@ -1,14 +1,14 @@
 """Every exception of agent_step_log.
 
-    StepLogError
-    ├── LogFormatError            bytes that are not a step log
-    │   └── LogTooNewError        a later version wrote it
-    ├── LogSourceError            nothing to read at the place named
-    ├── ImportSourceError         a transcript that cannot be imported
-    ├── RecordLostError           on_error="raise": a record did not reach the file
-    └── MissingExtraError         an optional library is not installed
+StepLogError
+├── LogFormatError            bytes that are not a step log
+│   └── LogTooNewError        a later version wrote it
+├── LogSourceError            nothing to read at the place named
+├── ImportSourceError         a transcript that cannot be imported
+├── RecordLostError           on_error="raise": a record did not reach the file
+└── MissingExtraError         an optional library is not installed
 
-    RecordLossWarning             on_error="warn": the same, said once a minute
+RecordLossWarning             on_error="warn": the same, said once a minute
 """
 
 from __future__ import annotations

@@ -1,0 +1,609 @@
+"""`StepLog`: the recorder an agent calls. What it writes is in `_records`, how in `_writer`.
+
+The two `record_` methods are the hot path and are written for it: one number from
+an atomic counter, one encode, one write; no lock, no list, no thread. What they
+cost is measured in docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+from weakref import WeakSet
+
+import msgspec
+
+from agent_run_id import RunContext, RunId, current_run
+from agent_step_log._failure import Failure, failure_of
+from agent_step_log._process import process_facts
+from agent_step_log._records import FORMAT_VERSION, Event, LlmCall, RunEnd, RunStart, ToolCall
+from agent_step_log._steps import AgentStep, LlmStep, MeasuredStep, ToolStep, enclosing, scope
+from agent_step_log._values import MAX_RECORD_BYTES, encode_record, plain, type_name
+from agent_step_log._version import __version__
+from agent_step_log._writer import Durability, Health, LogWriter, OnError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from agent_step_log._records import Number
+    from agent_step_log._summary import Fold, Summary
+
+__all__ = ["Bus", "Status", "StepLog"]
+
+Status = Literal["ok", "error", "cancelled"]
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_encode = msgspec.json.Encoder(enc_hook=plain).encode
+
+
+class Bus(Protocol):
+    """Where records are published to; `agent_event_bus.EventBus` is one."""
+
+    def emit(self, topic: str, payload: Any, /) -> Any:
+        """Tell subscribers. Must not raise."""
+
+
+class StepLog:
+    """Records the steps of one run into a log.
+
+    Safe to call from any thread, task, signal handler or finaliser, and on both sides
+    of a fork. A call that has returned is in the kernel: killing the process does not
+    lose it. Nothing raises into the agent unless *on_error* asks for it.
+
+    Args:
+        path: A file, or a directory (existing, or ending in "/"): then the run gets a
+            file of its own in it. Directories are made; files are made with mode 0600.
+        run_id: Any string. Default: the current run's (`agent_run_id`), else a new one.
+        agent, agent_version, task_type, environment, metadata: The run's header, all
+            optional; metadata is any JSON-able mapping.
+        parent_run_id, parent_step: The run and step this run was started from. Default:
+            what `agent_run_id` knows.
+        forked_from: Where a re-run departed from a recorded one: ``{"run_id", "step"}``.
+        bus: Gets every record after it has been written: topics ``step.llm_call``,
+            ``start.tool_call``, ``event.NAME``, ``run.start``, ``run.end``. The payload is
+            the record object, to be read and not changed.
+        durability: "process" (default) or "disk"; see `LogWriter`.
+        on_error: "warn" (default), "raise" or "ignore"; see `LogWriter`.
+        rotate_bytes: Move the file aside when it has grown larger. Default: never.
+
+    Attributes:
+        run_id: The run's id, as every record has it.
+        path: The file written to, absolute.
+        writer: None for the process that created the file, else this writer's own id.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        run_id: str | None = None,
+        *,
+        agent: str | None = None,
+        agent_version: str | None = None,
+        task_type: str | None = None,
+        environment: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        parent_run_id: str | None = None,
+        parent_step: int | None = None,
+        forked_from: dict[str, Any] | None = None,
+        bus: Bus | None = None,
+        durability: Durability = "process",
+        on_error: OnError = "warn",
+        rotate_bytes: int | None = None,
+    ) -> None:
+        run = _run_of(run_id)
+        self.run_id = str(run.run_id)
+        self.path = _file_of(path, run.run_id)
+        self._bus = bus
+        self._steps = count(1)
+        self._degraded = count()
+        self._summary: Fold | None = None
+        self._is_ended = False
+        self._writer = LogWriter(
+            self.path,
+            durability=durability,
+            on_error=on_error,
+            rotate_bytes=rotate_bytes,
+            before_rotation=self._fold,
+        )
+        self._append = self._writer.append
+        self._folded_to = self._writer.opened_at
+        self.writer = None if self._writer.created else _new_writer_id()
+        self._header: dict[str, Any] = {
+            "agent": agent if agent is not None else run.agent,
+            "agent_version": agent_version,
+            "task_type": task_type,
+            "environment": environment,
+            "metadata": {**run.metadata, **(metadata or {})} or None,
+            "parent_run_id": parent_run_id if parent_run_id is not None else run.parent_run_id,
+            "parent_step": parent_step if parent_step is not None else run.parent_step,
+            "forked_from": forked_from,
+        }
+        _open_logs.add(self)
+        self._write_header()
+
+    # -- plain records ---------------------------------------------------------
+
+    def record_llm_call(
+        self,
+        model: str | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        stop_reason: str | None = None,
+        duration_ms: Number | None = None,
+        *,
+        provider: str | None = None,
+        request_model: str | None = None,
+        cache_read_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        usage: dict[str, Any] | None = None,
+        ttft_ms: Number | None = None,
+        request_id: str | None = None,
+        attempt: int | None = None,
+        tool_calls: list[dict[str, Any]] | None = None,
+        exchange: Any = None,
+        input: Any = None,  # noqa: A002  the record's own word
+        output: Any = None,
+        error: BaseException | str | None = None,
+        parent: int | None = None,
+        agent: str | None = None,
+        attrs: dict[str, Any] | None = None,
+    ) -> int:
+        """Record a finished model call.
+
+        Args:
+            model: The model that answered.
+            input_tokens: The whole prompt, cached parts included.
+            output_tokens: The answer, reasoning included.
+            error: An exception (its type and frames are kept) or a message.
+            parent: The enclosing step's number. Default: the scope this call is made in.
+
+        Returns:
+            The step's number in the run, from 1.
+        """
+        step = next(self._steps)
+        now = time()
+        parent_writer = failure = None
+        around = scope.get()
+        if around is not None:
+            parent, parent_writer, agent = self._placed(parent, agent)
+        if error is not None:
+            failure = failure_of(error)
+        if model.__class__ is not str and model is not None:
+            model = _name(model)
+        record = LlmCall(
+            self.run_id,
+            step,
+            "llm_call",
+            now,
+            model,
+            input_tokens,
+            output_tokens,
+            stop_reason,
+            duration_ms,
+            provider,
+            request_model,
+            cache_read_tokens,
+            cache_write_tokens,
+            reasoning_tokens,
+            usage,
+            ttft_ms,
+            request_id,
+            attempt,
+            tool_calls,
+            exchange,
+            input,
+            output,
+            None,
+            None,
+            None,
+            None,
+            parent,
+            parent_writer,
+            agent,
+            attrs,
+            self.writer,
+        )
+        if failure is not None:
+            record.error, record.error_type, record.error_frames = failure
+        try:
+            line = _encode(record) + b"\n"
+        except Exception:  # noqa: BLE001  a value must never break the agent
+            line = self._degrade(record)
+        if len(line) > MAX_RECORD_BYTES:
+            line = self._degrade(record)
+        self._append(line, now)
+        if self._bus is not None:
+            self._publish("step.llm_call", record)
+        return step
+
+    def record_tool_call(
+        self,
+        tool: str,
+        input: Any = None,  # noqa: A002  the record's own word
+        output: Any = None,
+        duration_ms: Number | None = None,
+        error: BaseException | str | None = None,
+        *,
+        tool_call_id: str | None = None,
+        inferred: bool = False,
+        parent: int | None = None,
+        agent: str | None = None,
+        attrs: dict[str, Any] | None = None,
+    ) -> int:
+        """Record a finished tool call.
+
+        Args:
+            tool: Its name.
+            input: Its arguments; any value, see docs/values.md.
+            output: What it returned.
+            error: An exception (its type and frames are kept) or a message.
+            tool_call_id: The id by which the model asked for it.
+            inferred: True when this was worked out afterwards, not observed.
+            parent: The enclosing step's number. Default: the scope this call is made in.
+
+        Returns:
+            The step's number in the run, from 1.
+        """
+        step = next(self._steps)
+        now = time()
+        parent_writer = failure = None
+        around = scope.get()
+        if around is not None:
+            parent, parent_writer, agent = self._placed(parent, agent)
+        if error is not None:
+            failure = failure_of(error)
+        if tool.__class__ is not str:
+            tool = _name(tool)
+        record = ToolCall(
+            self.run_id,
+            step,
+            "tool_call",
+            now,
+            tool,
+            input,
+            output,
+            None,
+            duration_ms,
+            tool_call_id,
+            inferred,
+            None,
+            None,
+            None,
+            parent,
+            parent_writer,
+            agent,
+            attrs,
+            self.writer,
+        )
+        if failure is not None:
+            record.error, record.error_type, record.error_frames = failure
+        try:
+            line = _encode(record) + b"\n"
+        except Exception:  # noqa: BLE001  a value must never break the agent
+            line = self._degrade(record)
+        if len(line) > MAX_RECORD_BYTES:
+            line = self._degrade(record)
+        self._append(line, now)
+        if self._bus is not None:
+            self._publish("step.tool_call", record)
+        return step
+
+    def event(
+        self,
+        name: str,
+        data: Any = None,
+        *,
+        parent: int | None = None,
+        agent: str | None = None,
+        attrs: dict[str, Any] | None = None,
+    ) -> int:
+        """Record a point in time that is not a step (feedback, approval, score, pause, ...).
+
+        Returns:
+            Its number in the run; events and steps are counted together.
+        """
+        number = next(self._steps)
+        parent, parent_writer, agent = self._placed(parent, agent)
+        name = _name(name)
+        self.put(
+            Event(
+                self.run_id,
+                number,
+                "event",
+                time(),
+                name,
+                data,
+                parent=parent,
+                parent_writer=parent_writer,
+                agent=agent,
+                attrs=attrs,
+                writer=self.writer,
+            ),
+            f"event.{name}",
+        )
+        return number
+
+    # -- measured forms --------------------------------------------------------
+
+    def llm_call(
+        self,
+        model: str | None = None,
+        *,
+        provider: str | None = None,
+        input: Any = None,  # noqa: A002  the record's own word
+        parent: int | None = None,
+        attrs: dict[str, Any] | None = None,
+    ) -> LlmStep:
+        """Begin a model call and measure it: ``with log.llm_call("m") as call: call.response(r)``."""
+        model = None if model is None else _name(model)
+        return LlmStep(self, model, provider=provider, input=input, parent=parent, attrs=attrs)
+
+    def tool_call(
+        self,
+        tool: str,
+        input: Any = None,  # noqa: A002  the record's own word
+        *,
+        tool_call_id: str | None = None,
+        parent: int | None = None,
+        attrs: dict[str, Any] | None = None,
+    ) -> ToolStep:
+        """Begin a tool call and measure it: ``with log.tool_call("t", args) as call: call.output = t()``."""
+        return ToolStep(self, _name(tool), input=input, tool_call_id=tool_call_id, parent=parent, attrs=attrs)
+
+    def agent(
+        self,
+        name: str,
+        input: Any = None,  # noqa: A002  the record's own word
+        *,
+        parent: int | None = None,
+        attrs: dict[str, Any] | None = None,
+    ) -> AgentStep:
+        """Begin a nested agent: steps recorded inside its ``with`` have it as parent and carry its name."""
+        return AgentStep(self, _name(name), input=input, parent=parent, attrs=attrs)
+
+    @overload
+    def tool(self, function: Callable[Parameters, Result], /) -> Callable[Parameters, Result]: ...
+    @overload
+    def tool(
+        self, function: None = None, /, *, name: str | None = None
+    ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]: ...
+    def tool(self, function: Any = None, /, *, name: str | None = None) -> Any:
+        """Decorate a tool so that each call of it is measured and recorded.
+
+        Plain functions, coroutine functions, generators and async generators; a
+        function that returns a generator is followed to its end. Arguments become the
+        input by name, the result (or all items yielded) the output.
+        """
+        from agent_step_log._decorate import decorate
+
+        if function is None:
+            return lambda function: decorate(self, function, name)
+        return decorate(self, function, name)
+
+    # -- the run ---------------------------------------------------------------
+
+    @property
+    def health(self) -> Health:
+        """The recorder's own account: written, pending, dropped, degraded, ..."""
+        return msgspec.structs.replace(self._writer.health, degraded=int(repr(self._degraded)[6:-1]))
+
+    def summarize(self) -> Summary:
+        """Return the totals of this run so far, read back from the log.
+
+        Memory is constant and each record is read once: a later call goes on where the
+        last one stopped. Covers this run's records in the file since this log was opened.
+        """
+        from agent_step_log._summary import Fold, Summary
+
+        fold = self._fold()
+        return Summary(run_id=self.run_id) if fold is None else fold.result(self.run_id)
+
+    def close(self, status: Status = "ok", error: BaseException | str | None = None) -> None:
+        """Write `run_end` and close the file. Does nothing the second time; never raises by default.
+
+        Args:
+            status: How the run ended; "error" when *error* is given.
+            error: What ended it: an exception or a message.
+        """
+        if self._writer.closed:
+            return
+        self._end(status, error)
+        _open_logs.discard(self)
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(_status_of(error), error if _status_of(error) != "ok" else None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __del__(self) -> None:
+        if "_header" in self.__dict__:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"StepLog({str(self.path)!r}, run_id={self.run_id!r})"
+
+    # -- for the measured steps of this package --------------------------------
+
+    def next_step(self) -> int:
+        """Take the next number."""
+        return next(self._steps)
+
+    def parent_of(self, around: MeasuredStep | None, parent: int | None) -> tuple[int | None, str | None]:
+        """Return the keys `parent` and `parent_writer` of a record made inside *around*."""
+        if parent is not None or around is None:
+            return parent, None
+        # A step begun before a fork belongs to the process that began it; "" names the file's creator.
+        return around.step, None if around.writer == self.writer else around.writer or ""
+
+    def put(self, record: Any, topic: str) -> None:
+        """Encode, write and publish one record."""
+        try:
+            line = _encode(record) + b"\n"
+        except Exception:  # noqa: BLE001  a value must never break the agent
+            line = self._degrade(record)
+        if len(line) > MAX_RECORD_BYTES:
+            line = self._degrade(record)
+        self._append(line, record.ts)
+        if self._bus is not None:
+            self._publish(topic, record)
+
+    # -- inside ----------------------------------------------------------------
+
+    def _placed(self, parent: int | None, agent: str | None) -> tuple[int | None, str | None, str | None]:
+        around = enclosing(self)
+        if agent is None and around is not None:
+            agent = around.agent
+        return (*self.parent_of(around, parent), agent)
+
+    def _degrade(self, record: msgspec.Struct) -> bytes:
+        next(self._degraded)
+        return encode_record(record)
+
+    def _publish(self, topic: str, record: Any) -> None:
+        with suppress(Exception):  # a bus has its own error hook; the agent is not it
+            self._bus.emit(topic, record)  # type: ignore[union-attr]
+
+    def _write_header(self) -> None:
+        record = RunStart(
+            self.run_id,
+            0,
+            "run_start",
+            time(),
+            FORMAT_VERSION,
+            process=process_facts(),
+            recorder={"name": "agent-step-log", "version": __version__},
+            writer=self.writer,
+            **self._header,
+        )
+        self.put(record, "run.start")
+
+    def _end(self, status: Status, error: BaseException | str | None) -> None:
+        if self._is_ended:
+            return
+        self._is_ended = True
+        failure = failure_of(error) if error is not None else Failure("")
+        health = msgspec.to_builtins(self.health)
+        self.put(
+            RunEnd(
+                self.run_id,
+                0,
+                "run_end",
+                time(),
+                "error" if error is not None and status == "ok" else status,
+                error=failure.error or None,
+                error_type=failure.error_type,
+                error_frames=failure.error_frames,
+                totals=self._totals(),
+                health={key: value for key, value in health.items() if value},
+                writer=self.writer,
+            ),
+            "run.end",
+        )
+
+    def _totals(self) -> dict[str, Any] | None:
+        fold = self._fold()
+        return fold.totals(self.run_id) if fold is not None else None
+
+    def _fold(self) -> Fold | None:
+        """Take into the running summary what the file has gained; None when it cannot be read."""
+        try:
+            from agent_step_log._summary import Fold
+
+            if self._summary is None:
+                self._summary = Fold()
+            self._folded_to = self._summary.read_on(self.path, self._folded_to, self.run_id)
+        except Exception:  # noqa: BLE001  a summary is never worth an agent
+            return None
+        return self._summary
+
+    def _after_fork(self) -> None:
+        """Become a writer of its own in a forked child: own id, own numbers, own header when it records."""
+        self._writer.after_fork()
+        self.writer = _new_writer_id()
+        self._steps = count(1)
+        self._degraded = count()
+        self._is_ended = False
+        self._append = self._first_append
+
+    def _first_append(self, line: bytes, now: float) -> None:
+        """The first record after a fork: a child that records nothing writes no header either."""
+        self._append = self._writer.append
+        self._write_header()
+        self._append(line, now)
+
+
+def _run_of(run_id: str | None) -> RunContext:
+    """Return the run a log belongs to: the current one, unless another id is given."""
+    run = current_run()
+    if run is not None and (run_id is None or run.run_id == run_id):
+        return run
+    return RunContext(run_id if run_id is None or type(run_id) is str else _name(run_id))
+
+
+def _file_of(path: str | os.PathLike[str], run_id: RunId) -> Path:
+    name = os.fspath(path)
+    target = Path(os.path.abspath(name))  # noqa: PTH100  without resolving links: the path stays the user's
+    if name.endswith(os.sep) or target.is_dir():
+        return target / f"{run_id.safe_name}.jsonl"
+    return target
+
+
+def _new_writer_id() -> str:
+    return os.urandom(4).hex()
+
+
+def _name(value: object) -> str:
+    """Return a tool's or model's name as text, whatever was given for one."""
+    if type(value) is str:
+        return value
+    form = plain(value)
+    return form if type(form) is str else f"<{type_name(type(value))}>" if form is value else str(form)
+
+
+def _status_of(error: BaseException | None) -> Status:
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return "ok"
+    # By name: importing asyncio for its exception would triple the cost of importing this package.
+    if isinstance(error, (KeyboardInterrupt, GeneratorExit)) or type(error).__name__ == "CancelledError":
+        return "cancelled"
+    return "error"
+
+
+_open_logs: WeakSet[StepLog] = WeakSet()
+
+
+def _end_all() -> None:
+    """At interpreter exit: end the runs still open, and leave their files open for what still records."""
+    error = getattr(sys, "last_value", None)
+    for log in list(_open_logs):
+        log._end(_status_of(error), error)
+
+
+def _fork_all() -> None:
+    for log in list(_open_logs):
+        log._after_fork()
+
+
+atexit.register(_end_all)
+os.register_at_fork(after_in_child=_fork_all)
