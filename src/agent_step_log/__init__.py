@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agent_step_log._reader import Damage, read_log
     from agent_step_log._records import FORMAT_VERSION, Record
     from agent_step_log._repair import RepairReport, repair
-    from agent_step_log._runs import Run, Step, list_runs, read_run
+    from agent_step_log._runs import Run, RunInfo, Step, list_runs, read_run
     from agent_step_log._steps import AgentStep, LlmStep, ToolStep
     from agent_step_log._summary import Summary, summarize
     from agent_step_log._verify import VerifyReport, verify
@@ -32,6 +32,7 @@ __all__ = [
     "Record",
     "RepairReport",
     "Run",
+    "RunInfo",
     "Step",
     "StepLog",
     "Summary",
@@ -56,6 +57,7 @@ _HOMES = {
     "Record": "_records",
     "RepairReport": "_repair",
     "Run": "_runs",
+    "RunInfo": "_runs",
     "Step": "_runs",
     "Summary": "_summary",
     "ToolStep": "_steps",

@@ -402,7 +402,7 @@ class StepLog:
         Memory is constant and each record is read once: a later call goes on where the
         last one stopped. Covers this run's records in the file since this log was opened.
         """
-        from agent_step_log._summary import Fold, Summary
+        from agent_step_log._summary import Summary
 
         fold = self._fold()
         return Summary(run_id=self.run_id) if fold is None else fold.result(self.run_id)

@@ -132,7 +132,7 @@ class LogWriter:
         durability: Durability = "process",
         on_error: OnError = "warn",
         rotate_bytes: int | None = None,
-        before_rotation: Callable[[], None] | None = None,
+        before_rotation: Callable[[], object] | None = None,
     ) -> None:
         self.path = path
         self.created = False  # True when this writer made the file: O_EXCL tells
