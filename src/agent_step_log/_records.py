@@ -36,6 +36,8 @@ __all__ = [
     "AgentCall",
     "Event",
     "LlmCall",
+    "PlainLlmCall",
+    "PlainToolCall",
     "Record",
     "RunEnd",
     "RunStart",
@@ -94,8 +96,8 @@ class StepStart(Struct, gc=False, omit_defaults=True):
     degraded: list[str] | None = None
 
 
-class LlmCall(Struct, gc=False, omit_defaults=True):
-    """One call of a model, written when it ends."""
+class PlainLlmCall(Struct, gc=False, omit_defaults=True):
+    """The keys every `llm_call` has. A call with no other is written from this: it is half the work."""
 
     run_id: str
     step: int
@@ -107,6 +109,11 @@ class LlmCall(Struct, gc=False, omit_defaults=True):
     output_tokens: int | None
     stop_reason: str | None
     duration_ms: Number | None
+
+
+class LlmCall(PlainLlmCall, gc=False, omit_defaults=True):
+    """One call of a model, written when it ends."""
+
     provider: str | None = None
     request_model: str | None = None
     cache_read_tokens: int | None = None
@@ -137,8 +144,8 @@ class LlmCall(Struct, gc=False, omit_defaults=True):
     degraded: list[str] | None = None
 
 
-class ToolCall(Struct, gc=False, omit_defaults=True):
-    """One call of a tool, written when it ends."""
+class PlainToolCall(Struct, gc=False, omit_defaults=True):
+    """The keys every `tool_call` has; see `PlainLlmCall`."""
 
     run_id: str
     step: int
@@ -150,6 +157,11 @@ class ToolCall(Struct, gc=False, omit_defaults=True):
     #: the message, null when all went well
     error: str | None
     duration_ms: Number | None
+
+
+class ToolCall(PlainToolCall, gc=False, omit_defaults=True):
+    """One call of a tool, written when it ends."""
+
     tool_call_id: str | None = None
     #: true when it was derived from the wire or a transcript's next request
     inferred: bool = False

@@ -14,7 +14,18 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 from weakref import WeakSet
 
 import msgspec
@@ -22,14 +33,23 @@ import msgspec
 from agent_run_id import RunContext, RunId, current_run
 from agent_step_log._failure import Failure, failure_of
 from agent_step_log._process import process_facts
-from agent_step_log._records import FORMAT_VERSION, Event, LlmCall, RunEnd, RunStart, ToolCall
-from agent_step_log._steps import AgentStep, LlmStep, MeasuredStep, ToolStep, enclosing, scope
+from agent_step_log._records import (
+    FORMAT_VERSION,
+    Event,
+    LlmCall,
+    PlainLlmCall,
+    PlainToolCall,
+    RunEnd,
+    RunStart,
+    ToolCall,
+)
+from agent_step_log._steps import SETTABLE, AgentStep, LlmStep, MeasuredStep, ToolStep, enclosing, scope
 from agent_step_log._values import MAX_RECORD_BYTES, encode_record, plain, type_name
 from agent_step_log._version import __version__
 from agent_step_log._writer import Durability, Health, LogWriter, OnError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from agent_step_log._records import Number
@@ -41,7 +61,29 @@ Status = Literal["ok", "error", "cancelled"]
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+current_scope = scope.get
+
 _encode = msgspec.json.Encoder(enc_hook=plain).encode
+
+
+class LlmFields(TypedDict, total=False):
+    """The optional keys of an `llm_call` record; docs/format.md says what each means."""
+
+    provider: str | None
+    request_model: str | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    usage: dict[str, Any] | None
+    ttft_ms: Number | None
+    request_id: str | None
+    attempt: int | None
+    tool_calls: list[dict[str, Any]] | None
+    exchange: Any
+    input: Any
+    output: Any
+    bounds: dict[str, str] | None
+    attrs: dict[str, Any] | None
 
 
 class Bus(Protocol):
@@ -103,6 +145,7 @@ class StepLog:
         self.path = _file_of(path, run.run_id)
         self._bus = bus
         self._steps = count(1)
+        self._unnumbered = count()  # lines that took no number: endings and run records
         self._degraded = count()
         self._summary: Fold | None = None
         self._is_ended = False
@@ -112,10 +155,13 @@ class StepLog:
             on_error=on_error,
             rotate_bytes=rotate_bytes,
             before_rotation=self._fold,
+            count_lines=self._count_lines,
         )
-        self._append = self._writer.append
         self._folded_to = self._writer.opened_at
         self.writer = None if self._writer.created else _new_writer_id()
+        # A record that is published, or names its writer, is not a plain one.
+        self._in_full = bus is not None or self.writer is not None
+        self._follow_writer()
         self._header: dict[str, Any] = {
             "agent": agent if agent is not None else run.agent,
             "agent_version": agent_version,
@@ -138,24 +184,10 @@ class StepLog:
         output_tokens: int | None = None,
         stop_reason: str | None = None,
         duration_ms: Number | None = None,
-        *,
-        provider: str | None = None,
-        request_model: str | None = None,
-        cache_read_tokens: int | None = None,
-        cache_write_tokens: int | None = None,
-        reasoning_tokens: int | None = None,
-        usage: dict[str, Any] | None = None,
-        ttft_ms: Number | None = None,
-        request_id: str | None = None,
-        attempt: int | None = None,
-        tool_calls: list[dict[str, Any]] | None = None,
-        exchange: Any = None,
-        input: Any = None,  # noqa: A002  the record's own word
-        output: Any = None,
         error: BaseException | str | None = None,
         parent: int | None = None,
         agent: str | None = None,
-        attrs: dict[str, Any] | None = None,
+        **more: Unpack[LlmFields],
     ) -> int:
         """Record a finished model call.
 
@@ -163,66 +195,59 @@ class StepLog:
             model: The model that answered.
             input_tokens: The whole prompt, cached parts included.
             output_tokens: The answer, reasoning included.
+            stop_reason: Why it stopped, in the provider's word.
+            duration_ms: Milliseconds it took.
             error: An exception (its type and frames are kept) or a message.
             parent: The enclosing step's number. Default: the scope this call is made in.
+            agent: The agent's name. Default: that of the scope.
+            more: Other keys of the record, see `LlmFields`. A key it does not have goes into ``attrs``.
 
         Returns:
             The step's number in the run, from 1.
         """
+        if (
+            more
+            or error is not None
+            or parent is not None
+            or agent is not None
+            or self._in_full
+            or current_scope() is not None
+            or (model.__class__ is not str and model is not None)
+        ):
+            record = self._llm_record(model, input_tokens, output_tokens, stop_reason, duration_ms, more)
+            self._place(record, parent, agent, error)
+            self.put(record, "step.llm_call")
+            return record.step
         step = next(self._steps)
         now = time()
-        parent_writer = failure = None
-        around = scope.get()
-        if around is not None:
-            parent, parent_writer, agent = self._placed(parent, agent)
-        if error is not None:
-            failure = failure_of(error)
-        if model.__class__ is not str and model is not None:
-            model = _name(model)
-        record = LlmCall(
-            self.run_id,
-            step,
-            "llm_call",
-            now,
-            model,
-            input_tokens,
-            output_tokens,
-            stop_reason,
-            duration_ms,
-            provider,
-            request_model,
-            cache_read_tokens,
-            cache_write_tokens,
-            reasoning_tokens,
-            usage,
-            ttft_ms,
-            request_id,
-            attempt,
-            tool_calls,
-            exchange,
-            input,
-            output,
-            None,
-            None,
-            None,
-            None,
-            parent,
-            parent_writer,
-            agent,
-            attrs,
-            self.writer,
-        )
-        if failure is not None:
-            record.error, record.error_type, record.error_frames = failure
         try:
-            line = _encode(record) + b"\n"
-        except Exception:  # noqa: BLE001  a value must never break the agent
-            line = self._degrade(record)
-        if len(line) > MAX_RECORD_BYTES:
-            line = self._degrade(record)
-        self._append(line, now)
-        if self._bus is not None:
-            self._publish("step.llm_call", record)
+            line = (
+                _encode(
+                    PlainLlmCall(
+                        self.run_id,
+                        step,
+                        "llm_call",
+                        now,
+                        model,
+                        input_tokens,
+                        output_tokens,
+                        stop_reason,
+                        duration_ms,
+                    )
+                )
+                + b"\n"
+            )
+            if len(line) > MAX_RECORD_BYTES:
+                raise ValueError
+            written = self._write(line)
+        except Exception:  # noqa: BLE001  a value, or the disk: neither may break the agent
+            record = self._llm_record(
+                model, input_tokens, output_tokens, stop_reason, duration_ms, more, step
+            )
+            self.put(record, "step.llm_call")
+            return step
+        if written != len(line) or now > self._attend_at:
+            self._after_write(line, written, now)
         return step
 
     def record_tool_call(
@@ -232,7 +257,6 @@ class StepLog:
         output: Any = None,
         duration_ms: Number | None = None,
         error: BaseException | str | None = None,
-        *,
         tool_call_id: str | None = None,
         inferred: bool = False,
         parent: int | None = None,
@@ -245,56 +269,50 @@ class StepLog:
             tool: Its name.
             input: Its arguments; any value, see docs/values.md.
             output: What it returned.
+            duration_ms: Milliseconds it took.
             error: An exception (its type and frames are kept) or a message.
             tool_call_id: The id by which the model asked for it.
             inferred: True when this was worked out afterwards, not observed.
             parent: The enclosing step's number. Default: the scope this call is made in.
+            agent: The agent's name. Default: that of the scope.
+            attrs: Your own key-values.
 
         Returns:
             The step's number in the run, from 1.
         """
+        if (
+            error is not None
+            or tool_call_id is not None
+            or inferred
+            or parent is not None
+            or agent is not None
+            or attrs is not None
+            or self._in_full
+            or current_scope() is not None
+            or tool.__class__ is not str
+        ):
+            record = self._tool_record(tool, input, output, duration_ms)
+            record.tool_call_id, record.inferred, record.attrs = tool_call_id, inferred, attrs
+            self._place(record, parent, agent, error)
+            self.put(record, "step.tool_call")
+            return record.step
         step = next(self._steps)
         now = time()
-        parent_writer = failure = None
-        around = scope.get()
-        if around is not None:
-            parent, parent_writer, agent = self._placed(parent, agent)
-        if error is not None:
-            failure = failure_of(error)
-        if tool.__class__ is not str:
-            tool = _name(tool)
-        record = ToolCall(
-            self.run_id,
-            step,
-            "tool_call",
-            now,
-            tool,
-            input,
-            output,
-            None,
-            duration_ms,
-            tool_call_id,
-            inferred,
-            None,
-            None,
-            None,
-            parent,
-            parent_writer,
-            agent,
-            attrs,
-            self.writer,
-        )
-        if failure is not None:
-            record.error, record.error_type, record.error_frames = failure
         try:
-            line = _encode(record) + b"\n"
-        except Exception:  # noqa: BLE001  a value must never break the agent
-            line = self._degrade(record)
-        if len(line) > MAX_RECORD_BYTES:
-            line = self._degrade(record)
-        self._append(line, now)
-        if self._bus is not None:
-            self._publish("step.tool_call", record)
+            line = (
+                _encode(
+                    PlainToolCall(self.run_id, step, "tool_call", now, tool, input, output, None, duration_ms)
+                )
+                + b"\n"
+            )
+            if len(line) > MAX_RECORD_BYTES:
+                raise ValueError
+            written = self._write(line)
+        except Exception:  # noqa: BLE001  a value, or the disk: neither may break the agent
+            self.put(self._tool_record(tool, input, output, duration_ms, step), "step.tool_call")
+            return step
+        if written != len(line) or now > self._attend_at:
+            self._after_write(line, written, now)
         return step
 
     def event(
@@ -394,7 +412,7 @@ class StepLog:
     @property
     def health(self) -> Health:
         """The recorder's own account: written, pending, dropped, degraded, ..."""
-        return msgspec.structs.replace(self._writer.health, degraded=int(repr(self._degraded)[6:-1]))
+        return msgspec.structs.replace(self._writer.health, degraded=_peek(self._degraded))
 
     def summarize(self) -> Summary:
         """Return the totals of this run so far, read back from the log.
@@ -419,6 +437,7 @@ class StepLog:
         self._end(status, error)
         _open_logs.discard(self)
         self._writer.close()
+        self._follow_writer()
 
     def __enter__(self) -> Self:
         return self
@@ -456,15 +475,21 @@ class StepLog:
         # A step begun before a fork belongs to the process that began it; "" names the file's creator.
         return around.step, None if around.writer == self.writer else around.writer or ""
 
-    def put(self, record: Any, topic: str) -> None:
-        """Encode, write and publish one record."""
+    def put(self, record: Any, topic: str, *, is_numbered: bool = True) -> None:
+        """Encode, write and publish one record.
+
+        Args:
+            record: What to write.
+            topic: Where it is published.
+            is_numbered: False for one that took no number of its own: an ending or a run record.
+        """
+        if not is_numbered:
+            next(self._unnumbered)
+        line = encode_record(record)
         try:
-            line = _encode(record) + b"\n"
-        except Exception:  # noqa: BLE001  a value must never break the agent
-            line = self._degrade(record)
-        if len(line) > MAX_RECORD_BYTES:
-            line = self._degrade(record)
-        self._append(line, record.ts)
+            self._writer.append(line, record.ts)
+        finally:
+            self._follow_writer()
         if self._bus is not None:
             self._publish(topic, record)
 
@@ -476,9 +501,78 @@ class StepLog:
             agent = around.agent
         return (*self.parent_of(around, parent), agent)
 
-    def _degrade(self, record: msgspec.Struct) -> bytes:
+    def _place(
+        self,
+        record: LlmCall | ToolCall,
+        parent: int | None,
+        agent: str | None,
+        error: BaseException | str | None,
+    ) -> None:
+        """Fill in the keys that come from where a plain record is made: its scope, its writer, its error."""
+        record.parent, record.parent_writer, record.agent = self._placed(parent, agent)
+        record.writer = self.writer
+        if error is not None:
+            record.error, record.error_type, record.error_frames = failure_of(error)
+
+    def _llm_record(
+        self,
+        model: object,
+        input_tokens: int | None,
+        output_tokens: int | None,
+        stop_reason: str | None,
+        duration_ms: Number | None,
+        more: Mapping[str, Any],
+        step: int | None = None,
+    ) -> LlmCall:
+        record = LlmCall(
+            self.run_id,
+            next(self._steps) if step is None else step,
+            "llm_call",
+            time(),
+            None if model is None else _name(model),
+            input_tokens,
+            output_tokens,
+            stop_reason,
+            duration_ms,
+        )
+        _fill(record, more)
+        return record
+
+    def _tool_record(
+        self,
+        tool: object,
+        input: Any,
+        output: Any,
+        duration_ms: Number | None,
+        step: int | None = None,
+    ) -> ToolCall:
+        number = next(self._steps) if step is None else step
+        return ToolCall(
+            self.run_id, number, "tool_call", time(), _name(tool), input, output, None, duration_ms
+        )
+
+    def _after_write(self, line: bytes, written: int, now: float) -> None:
+        """What a plain record leaves to be done once in a while: a failed write, or a look around."""
+        try:
+            if written != len(line):
+                self._writer.care(line, written)
+            else:
+                self._writer.attend(now)
+        finally:
+            self._follow_writer()
+
+    def _follow_writer(self) -> None:
+        """Copy what the writer swaps when something changes: one look less for every plain record."""
+        self._write = self._writer.write
+        self._attend_at = self._writer.attend_at
+
+    def _degraded_line(self, record: msgspec.Struct) -> bytes:
         next(self._degraded)
         return encode_record(record)
+
+    def _count_lines(self) -> int:
+        """Lines handed to the writer: one for each number given out, and those that took none."""
+        return _peek(self._steps) - 1 + _peek(self._unnumbered)
 
     def _publish(self, topic: str, record: Any) -> None:
         with suppress(Exception):  # a bus has its own error hook; the agent is not it
@@ -496,7 +590,7 @@ class StepLog:
             writer=self.writer,
             **self._header,
         )
-        self.put(record, "run.start")
+        self.put(record, "run.start", is_numbered=False)
 
     def _end(self, status: Status, error: BaseException | str | None) -> None:
         if self._is_ended:
@@ -519,6 +613,7 @@ class StepLog:
                 writer=self.writer,
             ),
             "run.end",
+            is_numbered=False,
         )
 
     def _totals(self) -> dict[str, Any] | None:
@@ -542,15 +637,13 @@ class StepLog:
         self._writer.after_fork()
         self.writer = _new_writer_id()
         self._steps = count(1)
+        self._unnumbered = count()
         self._degraded = count()
         self._is_ended = False
-        self._append = self._first_append
-
-    def _first_append(self, line: bytes, now: float) -> None:
-        """The first record after a fork: a child that records nothing writes no header either."""
-        self._append = self._writer.append
-        self._write_header()
-        self._append(line, now)
+        self._in_full = True
+        self._follow_writer()
+        # Before its first record: a child that records nothing writes no header either.
+        self._writer.before_next = self._write_header
 
 
 def _run_of(run_id: str | None) -> RunContext:
@@ -567,6 +660,20 @@ def _file_of(path: str | os.PathLike[str], run_id: RunId) -> Path:
     if name.endswith(os.sep) or target.is_dir():
         return target / f"{run_id.safe_name}.jsonl"
     return target
+
+
+def _fill(record: LlmCall, fields: Mapping[str, Any]) -> None:
+    """Set keys of *record* by name; those it does not have go into its attrs."""
+    for key, value in fields.items():
+        if key in SETTABLE:
+            setattr(record, key, value)
+        else:
+            record.attrs = {**(record.attrs or {}), key: value}
+
+
+def _peek(counter: count[int]) -> int:
+    """Return what *counter* gives next, without taking it."""
+    return int(repr(counter)[6:-1])
 
 
 def _new_writer_id() -> str:

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
     from agent_step_log._steplog import StepLog
 
-__all__ = ["AgentStep", "LlmStep", "MeasuredStep", "ToolStep", "enclosing", "scope"]
+__all__ = ["SETTABLE", "AgentStep", "LlmStep", "MeasuredStep", "ToolStep", "enclosing", "scope"]
 
 Chunk = TypeVar("Chunk")
 
 _GENERATOR = 0x20 | 0x200  # inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
-# Keys of an llm_call its caller may set; the rest is the recorder's to fill in.
-_SETTABLE = frozenset(LlmCall.__struct_fields__) - {
+#: Keys of an llm_call its caller may set by name; the rest is the recorder's to fill in.
+SETTABLE = frozenset(LlmCall.__struct_fields__) - {
     *("run_id", "step", "type", "ts", "error", "error_type", "error_frames"),
-    *("parent", "parent_writer", "agent", "attrs", "writer", "degraded"),
+    *("parent", "parent_writer", "agent", "writer", "degraded"),
 }
 _ABANDONED = "never ended: its handle was dropped"
 
@@ -247,7 +247,7 @@ class LlmStep(MeasuredStep):
         A key that record does not have goes into `attrs`.
         """
         for key, value in fields.items():
-            if key in _SETTABLE:
+            if key in SETTABLE and key != "attrs":
                 self.fields[key] = value
             else:
                 self.attrs = {**(self.attrs or {}), key: value}
@@ -308,6 +308,7 @@ class LlmStep(MeasuredStep):
                 **fields,
             ),
             "step.llm_call",
+            is_numbered=False,
         )
 
 
@@ -361,6 +362,7 @@ class ToolStep(MeasuredStep):
                 **self._common(error),
             ),
             "step.tool_call",
+            is_numbered=False,
         )
 
 
@@ -398,4 +400,5 @@ class AgentStep(MeasuredStep):
                 **self._common(error),
             ),
             "step.agent_call",
+            is_numbered=False,
         )

@@ -37,7 +37,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["MAX_RECORD_BYTES", "encode_record", "error_text", "json_text", "plain", "type_name"]
+__all__ = ["MAX_RECORD_BYTES", "encode_record", "error_text", "json_text", "may_explode", "plain", "type_name"]
 
 #: A longer line is walked and cut. Readers take lines four times as long.
 MAX_RECORD_BYTES = 16 * 1024 * 1024
@@ -47,6 +47,8 @@ _MAX_NODES = 200_000  # values kept of such a record; msgspec writes about 1 MB 
 _MAX_TEXT = 1024 * 1024  # characters kept of one string of such a record
 _MAX_TOTAL = 8 * 1024 * 1024  # characters kept of all its strings together
 _SHORT_TEXT = 256  # characters kept of a string once _MAX_TOTAL is used up
+_DEEP = 8  # levels from which a value is walked before it is encoded
+_NESTING = frozenset({dict, list, tuple})
 _MAX_ARRAY = 10_000  # elements of a numpy array written out in full
 _ARRAY_HEAD = 100  # elements kept of a larger one
 
@@ -195,6 +197,31 @@ def plain(value: object) -> object:
 _encode = msgspec.json.Encoder(enc_hook=plain).encode
 
 
+def may_explode(value: object) -> bool:
+    """Whether *value* is nested so deeply that shared parts could multiply; it is then walked, not encoded.
+
+    Ten lists, each holding the one before ten times, are a hundred references and ten
+    billion values once written out: what a YAML file with aliases can make. The encoder
+    has no bound against it, and counting every value first would cost as much as
+    encoding it. Such a thing must be deep to be small, so this follows the first and the
+    last child down, which costs tens of nanoseconds, and calls for the walk from
+    `_DEEP` levels on.
+    """
+    return _is_deep(value, 0) or _is_deep(value, -1)
+
+
+def _is_deep(value: Any, end: int) -> bool:
+    for _ in range(_DEEP):
+        cls = type(value)
+        if not value if cls in _NESTING else True:
+            return False
+        if cls is dict:
+            value = next(iter(value.values()) if end == 0 else reversed(value.values()))
+        else:
+            value = value[end]
+    return True
+
+
 def json_text(value: object) -> str:
     """Return *value* as JSON text under the rules of this module. Never raises."""
     try:
@@ -212,10 +239,26 @@ def encode_record(record: msgspec.Struct) -> bytes:
     ``number``, ``text``, ``value``.
     """
     try:
+        for name in _payloads_of(type(record)):
+            value = getattr(record, name)
+            if value is not None and may_explode(value):
+                return _encode_degraded(record)
         line = _encode(record)
     except Exception:  # noqa: BLE001  the walk answers every case
         return _encode_degraded(record)
     return line + b"\n" if len(line) <= MAX_RECORD_BYTES else _encode_degraded(record)
+
+
+# Keys that hold values of the agent's own, of whatever shape.
+_PAYLOADS = ("input", "output", "data", "attrs", "usage", "metadata", "tool_calls", "exchange")
+_payloads: dict[type, tuple[str, ...]] = {}
+
+
+def _payloads_of(cls: type[msgspec.Struct]) -> tuple[str, ...]:
+    names = _payloads.get(cls)
+    if names is None:
+        names = _payloads[cls] = tuple(name for name in _PAYLOADS if name in cls.__struct_fields__)
+    return names
 
 
 def _encode_degraded(record: msgspec.Struct) -> bytes:
@@ -225,7 +268,8 @@ def _encode_degraded(record: msgspec.Struct) -> bytes:
         value = getattr(record, info.name)
         if info.required or value is not info.default:
             fields[info.name] = walker.walk(value)
-    fields["degraded"] = sorted(walker.reasons) or ["value"]
+    if walker.reasons:
+        fields["degraded"] = record.degraded = sorted(walker.reasons)  # type: ignore[attr-defined]
     try:
         return _encode(fields) + b"\n"
     except Exception:  # noqa: BLE001  no known value comes here; the head still tells a step happened

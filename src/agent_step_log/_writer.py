@@ -12,7 +12,7 @@ What every caller relies on:
 When a write fails or comes up short (ENOSPC, EIO, EFBIG, a closed descriptor), the
 line is kept in a bounded buffer and tried again before the next one. A fragment
 left by a short write is closed off with a newline, so it never swallows the record
-after it. About once a second the path is looked at: a file that was deleted or
+after it. Ten times a second at most the path is looked at: a file that was deleted or
 moved away is opened anew.
 
 The descriptor keeps its number for life. Opening the log anew puts the new file
@@ -29,6 +29,7 @@ from _thread import RLock, allocate_lock
 from _thread import _count as other_threads
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from math import inf
 from stat import S_ISREG
@@ -50,7 +51,7 @@ OnError = Literal["warn", "raise", "ignore"]
 
 _RETRY_RECORDS = 1000  # lines kept for another try
 _RETRY_BYTES = 4 * 1024 * 1024  # of them together
-_CHECK_S = 1.0  # between two looks at what the path names
+_CHECK_S = 0.1  # between two looks at what the path names, and at whether there are threads
 _WARN_S = 60.0  # between two warnings of one log
 _HELD_WRITE_BYTES = 1024 * 1024  # longer lines are written with the GIL released
 _STALL_S = 0.02  # a held write slower than this met a stalled disk ...
@@ -85,8 +86,8 @@ def _load_held_write() -> Callable[[int, bytes, int], int]:
 
     os.write gives the GIL up and, beside a CPU-bound thread, gets it back a switch
     interval (5 ms) later. A write into the page cache takes a microsecond, so that
-    wait is all cost. Used only when other threads exist. No argtypes: they cost more
-    than the call (docs/benchmarks.md); lengths stay far below a C int.
+    wait is all cost. Used only when other threads exist. No argtypes: declaring them
+    makes a call slower by half; lengths stay far below a C int.
     """
     try:
         import ctypes
@@ -123,6 +124,8 @@ class LogWriter:
         on_error: "warn" (default; at most once a minute), "raise" `RecordLostError`, "ignore".
         rotate_bytes: Move the file aside once it is larger, as ``NAME.000001.jsonl`` and so on.
         before_rotation: Called with nothing just before the file is moved aside.
+        count_lines: Tells how many lines were handed in so far. Counting is the caller's:
+            it has numbers to give out anyway.
     """
 
     def __init__(
@@ -133,6 +136,7 @@ class LogWriter:
         on_error: OnError = "warn",
         rotate_bytes: int | None = None,
         before_rotation: Callable[[], object] | None = None,
+        count_lines: Callable[[], int],
     ) -> None:
         self.path = path
         self.created = False  # True when this writer made the file: O_EXCL tells
@@ -144,14 +148,13 @@ class LogWriter:
         self._attentive = durability == "disk" or rotate_bytes is not None
         self._before_rotation = before_rotation
         self._held_write = _load_held_write()
-        self._lines = count()  # lines handed in
+        self._count_lines = count_lines  # lines handed in so far, as the caller counts them
         self._lines_looked_at = 0  # of them, at the last look at the path
         self._retry: deque[bytes] = deque()
         self._fragment = False  # the file may end inside a line
         self._dropped = self._sync_failures = self._reopened = 0
         self._last_error: str | None = None
         self._next_warning = 0.0
-        self._next_check = 0.0
         self._held_from = 0.0  # monotonic seconds from which the GIL may be held again
         # Protects the move of the file aside against a second thread; never waited for.
         self._rotating = allocate_lock()
@@ -161,9 +164,13 @@ class LogWriter:
         self._sync_lock = RLock()
         self._written_ticket = count(1)
         self._synced = 0
-        # The hot path's descriptor: -1 whenever something needs care, which sends
-        # every append the slow way at no cost to the others.
-        self._fd = -1
+        #: One write(2) of a line; returns how much of it was written, -1 for nothing.
+        #: Swapped whenever something needs care, so that the usual case pays for no check.
+        self.write: Callable[[bytes], int] = self._write_nothing
+        #: Called once before the next line is written; set after a fork.
+        self.before_next: Callable[[], object] | None = None
+        #: Unix seconds from which `attend` wants to be called after a write.
+        self.attend_at = 0.0
         self._real_fd = -1
         self._inode: tuple[int, int] | None = None
         try:
@@ -176,32 +183,44 @@ class LogWriter:
     def append(self, line: bytes, now: float) -> None:
         """Write one line (its newline included). *now* is Unix seconds.
 
+        `StepLog` does the same inline for its two plain records: the call would be a
+        tenth of their cost.
+
         Raises:
             RecordLostError: with on_error="raise", when the line is not in the file.
         """
-        next(self._lines)
-        fd = self._fd
         try:
-            if other_threads() and len(line) < _HELD_WRITE_BYTES and fd >= 0:
-                written = self._write_held(fd, line)
-            else:
-                written = os.write(fd, line)
+            written = self.write(line)
         except OSError:
             written = -1
         if written != len(line):
-            self._care(line, written)
-        elif now > self._next_check or self._attentive:
-            self._attend(now)
+            self.care(line, written)
+        elif now > self.attend_at:
+            self.attend(now)
 
-    def _write_held(self, fd: int, line: bytes) -> int:
+    def _write_held(self, line: bytes) -> int:
+        """Write with the GIL held; see `_load_held_write`."""
         start = monotonic()
-        if start < self._held_from:
-            return os.write(fd, line)
-        written = self._held_write(fd, line, len(line))
+        if start < self._held_from or len(line) > _HELD_WRITE_BYTES:
+            return os.write(self._real_fd, line)
+        written = self._held_write(self._real_fd, line, len(line))
         end = monotonic()
         if end - start > _STALL_S:
             self._held_from = end + _STALL_PAUSE_S
         return written
+
+    def _write_nothing(self, line: bytes) -> int:
+        """Stands for `write` while something needs care, which sends every line to `care`."""
+        return -1
+
+    def _choose_write(self) -> None:
+        """Set `write` to what fits the moment: the plain call, or the one for a process with threads."""
+        if self._real_fd < 0 or self.closed or self._fragment or self._retry:
+            self.write = self._write_nothing
+        elif other_threads():
+            self.write = self._write_held
+        else:
+            self.write = partial(os.write, self._real_fd)
 
     # -- everything else -------------------------------------------------------
 
@@ -210,7 +229,7 @@ class LogWriter:
         """The account so far; see `Health`. ``degraded`` is left to whoever encodes."""
         pending = len(self._retry)
         return Health(
-            written=self._handed_in() - pending - self._dropped,
+            written=self._count_lines() - pending - self._dropped,
             pending=pending,
             dropped=self._dropped,
             sync_failures=self._sync_failures,
@@ -226,9 +245,11 @@ class LogWriter:
         if self._durability == "disk":
             self._sync()
         self.closed = True
+        self.write = self._write_nothing
         self._dropped += len(self._retry)
         self._retry.clear()
-        fd, self._fd, self._real_fd = self._real_fd, -1, -1
+        fd, self._real_fd = self._real_fd, -1
+        self._choose_write()
         if fd >= 0:
             try:
                 os.close(fd)
@@ -238,7 +259,7 @@ class LogWriter:
     def after_fork(self) -> None:
         """Make a copy inherited by a forked child the child's own. Its descriptor is shared, and may be."""
         self.created = False
-        self._lines = count()
+        self._lines_looked_at = 0
         self._retry = deque()  # the parent still has them, and will write them
         self._dropped = self._sync_failures = self._reopened = 0
         self._rotating = allocate_lock()
@@ -246,6 +267,7 @@ class LogWriter:
         self._sync_lock = RLock()
         self._written_ticket = count(1)
         self._synced = 0
+        self.write = self._write_nothing
 
     def _open(self) -> None:
         """Open the file under the number it keeps, and close off a torn last line."""
@@ -273,9 +295,8 @@ class LogWriter:
         self._real_fd = fd
         self.opened_at = status.st_size
         self._fragment = _ends_inside_a_line(fd, status.st_size)
-        self._next_check = time() + _CHECK_S
-        if not self._fragment and not self._retry:
-            self._fd = fd
+        self._plan_attending(time())
+        self._choose_write()
         if created and self._durability == "disk":
             _sync_directory(self.path.parent)
 
@@ -286,15 +307,22 @@ class LogWriter:
             # A log that may be appended but not read; a pipe or a terminal also lands here.
             return os.open(self.path, (flags & ~os.O_CREAT & ~os.O_RDWR) | os.O_WRONLY)
 
-    def _care(self, line: bytes, written: int) -> None:
-        """Deal with a line that is not wholly in the file: keep it, and try to get everything out."""
+    def care(self, line: bytes, written: int) -> None:
+        """Deal with a line of which only *written* bytes reached the file: keep it, and try to get it out.
+
+        Raises:
+            RecordLostError: with on_error="raise", when it still is not in the file.
+        """
+        if self.before_next is not None:
+            write_first, self.before_next = self.before_next, None
+            write_first()
         if written > 0:
             self._fragment = True
         if self.closed:
             self._drop("the log is closed")
             return
-        self._fd = -1
         self._retry.append(line)
+        self.write = self._write_nothing
         if not self._flush():
             self._complain()
 
@@ -312,8 +340,7 @@ class LogWriter:
                     return False
             finally:
                 self._flushing.release()
-        if self._real_fd >= 0 and not self.closed and not self._fragment:
-            self._fd = self._real_fd
+        self._choose_write()
         return not self._retry
 
     def _try(self, line: bytes) -> bool:
@@ -369,17 +396,23 @@ class LogWriter:
         except Exception:  # noqa: BLE001  warnings turned into errors must not reach the agent
             _say(message)
 
-    # -- once a second, or after every line where an option asks for it --------
+    # -- ten times a second, or after every line where an option asks for it ---
 
-    def _attend(self, now: float) -> None:
+    def attend(self, now: float) -> None:
+        """Do what is due after a write: sync, rotate, and look at path and threads once in `_CHECK_S`."""
         if self._durability == "disk":
             self._sync()
         if self._rotate_bytes is not None:
             self._rotate_if_large(self._rotate_bytes)
-        if now > self._next_check:
-            self._next_check = now + _CHECK_S
+        if now > self._look_at:
             self._look_at_path()
-            self._lines_looked_at = self._handed_in()
+            self._lines_looked_at = self._count_lines()
+            self._plan_attending(now)
+            self._choose_write()
+
+    def _plan_attending(self, now: float) -> None:
+        self._look_at = now + _CHECK_S
+        self.attend_at = 0.0 if self._attentive else self._look_at
 
     def _look_at_path(self) -> None:
         """Open the log anew when its path no longer names the file written to."""
@@ -398,12 +431,9 @@ class LogWriter:
             return
         if deleted:
             # Lines since the last look went into a file that has no name any more.
-            self._dropped += self._handed_in() - self._lines_looked_at
+            self._dropped += self._count_lines() - self._lines_looked_at
             self._last_error = "the log was deleted while it was written to"
             self._complain()
-
-    def _handed_in(self) -> int:
-        return int(repr(self._lines)[6:-1])
 
     def _sync(self) -> None:
         """Return once all lines written before the call are on the disk: one fdatasync serves many."""
@@ -421,7 +451,7 @@ class LogWriter:
                 self._complain()
 
     def _rotate_if_large(self, limit: int) -> None:
-        if self._fd < 0 or not self._rotating.acquire(blocking=False):
+        if self._real_fd < 0 or not self._rotating.acquire(blocking=False):
             return
         try:
             if os.fstat(self._real_fd).st_size > limit:
