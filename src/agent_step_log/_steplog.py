@@ -11,6 +11,7 @@ import atexit
 import os
 import sys
 from contextlib import suppress
+from gc import is_tracked
 from itertools import count
 from pathlib import Path
 from time import time
@@ -44,7 +45,7 @@ from agent_step_log._records import (
     ToolCall,
 )
 from agent_step_log._steps import SETTABLE, AgentStep, LlmStep, MeasuredStep, ToolStep, enclosing, scope
-from agent_step_log._values import MAX_RECORD_BYTES, encode_record, plain, type_name
+from agent_step_log._values import MAX_RECORD_BYTES, encode_record, may_explode, plain, type_name
 from agent_step_log._version import __version__
 from agent_step_log._writer import Durability, Health, LogWriter, OnError
 
@@ -214,37 +215,23 @@ class StepLog:
             or current_scope() is not None
             or (model.__class__ is not str and model is not None)
         ):
-            record = self._llm_record(model, input_tokens, output_tokens, stop_reason, duration_ms, more)
-            self._place(record, parent, agent, error)
-            self.put(record, "step.llm_call")
-            return record.step
+            full = self._llm_record(model, input_tokens, output_tokens, stop_reason, duration_ms, more)
+            self._place(full, parent, agent, error)
+            self.put(full, "step.llm_call")
+            return full.step
         step = next(self._steps)
         now = time()
+        record = PlainLlmCall(
+            self.run_id, step, "llm_call", now, model, input_tokens, output_tokens, stop_reason, duration_ms
+        )
         try:
-            line = (
-                _encode(
-                    PlainLlmCall(
-                        self.run_id,
-                        step,
-                        "llm_call",
-                        now,
-                        model,
-                        input_tokens,
-                        output_tokens,
-                        stop_reason,
-                        duration_ms,
-                    )
-                )
-                + b"\n"
-            )
+            line = _encode(record) + b"\n"
             if len(line) > MAX_RECORD_BYTES:
                 raise ValueError
             written = self._write(line)
         except Exception:  # noqa: BLE001  a value, or the disk: neither may break the agent
-            record = self._llm_record(
-                model, input_tokens, output_tokens, stop_reason, duration_ms, more, step
-            )
-            self.put(record, "step.llm_call")
+            counts = (input_tokens, output_tokens, stop_reason, duration_ms)
+            self.put(self._llm_record(model, *counts, more, step), "step.llm_call")
             return step
         if written != len(line) or now > self._attend_at:
             self._after_write(line, written, now)
@@ -291,20 +278,19 @@ class StepLog:
             or current_scope() is not None
             or tool.__class__ is not str
         ):
-            record = self._tool_record(tool, input, output, duration_ms)
-            record.tool_call_id, record.inferred, record.attrs = tool_call_id, inferred, attrs
-            self._place(record, parent, agent, error)
-            self.put(record, "step.tool_call")
-            return record.step
+            full = self._tool_record(tool, input, output, duration_ms)
+            full.tool_call_id, full.inferred, full.attrs = tool_call_id, inferred, attrs
+            self._place(full, parent, agent, error)
+            self.put(full, "step.tool_call")
+            return full.step
         step = next(self._steps)
         now = time()
+        record = PlainToolCall(self.run_id, step, "tool_call", now, tool, input, output, None, duration_ms)
         try:
-            line = (
-                _encode(
-                    PlainToolCall(self.run_id, step, "tool_call", now, tool, input, output, None, duration_ms)
-                )
-                + b"\n"
-            )
+            # Only a container of containers is tracked; text, the usual payload, is not.
+            if (is_tracked(output) and may_explode(output)) or (is_tracked(input) and may_explode(input)):
+                raise ValueError
+            line = _encode(record) + b"\n"
             if len(line) > MAX_RECORD_BYTES:
                 raise ValueError
             written = self._write(line)
@@ -486,6 +472,8 @@ class StepLog:
         if not is_numbered:
             next(self._unnumbered)
         line = encode_record(record)
+        if record.degraded is not None:
+            next(self._degraded)
         try:
             self._writer.append(line, record.ts)
         finally:
@@ -539,16 +527,11 @@ class StepLog:
         return record
 
     def _tool_record(
-        self,
-        tool: object,
-        input: Any,
-        output: Any,
-        duration_ms: Number | None,
-        step: int | None = None,
+        self, tool: object, given: Any, output: Any, duration_ms: Number | None, step: int | None = None
     ) -> ToolCall:
         number = next(self._steps) if step is None else step
         return ToolCall(
-            self.run_id, number, "tool_call", time(), _name(tool), input, output, None, duration_ms
+            self.run_id, number, "tool_call", time(), _name(tool), given, output, None, duration_ms
         )
 
     def _after_write(self, line: bytes, written: int, now: float) -> None:
@@ -565,10 +548,6 @@ class StepLog:
         """Copy what the writer swaps when something changes: one look less for every plain record."""
         self._write = self._writer.write
         self._attend_at = self._writer.attend_at
-
-    def _degraded_line(self, record: msgspec.Struct) -> bytes:
-        next(self._degraded)
-        return encode_record(record)
 
     def _count_lines(self) -> int:
         """Lines handed to the writer: one for each number given out, and those that took none."""

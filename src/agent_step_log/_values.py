@@ -18,6 +18,7 @@ from collections import deque
 from contextlib import suppress
 from decimal import Decimal
 from enum import Enum
+from gc import is_tracked
 from hashlib import sha256
 from pathlib import PurePath
 from types import (
@@ -37,7 +38,15 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["MAX_RECORD_BYTES", "encode_record", "error_text", "json_text", "may_explode", "plain", "type_name"]
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "encode_record",
+    "error_text",
+    "json_text",
+    "may_explode",
+    "plain",
+    "type_name",
+]
 
 #: A longer line is walked and cut. Readers take lines four times as long.
 MAX_RECORD_BYTES = 16 * 1024 * 1024
@@ -241,7 +250,8 @@ def encode_record(record: msgspec.Struct) -> bytes:
     try:
         for name in _payloads_of(type(record)):
             value = getattr(record, name)
-            if value is not None and may_explode(value):
+            # Only a container of containers is tracked; text, the usual payload, is not.
+            if is_tracked(value) and may_explode(value):
                 return _encode_degraded(record)
         line = _encode(record)
     except Exception:  # noqa: BLE001  the walk answers every case

@@ -209,7 +209,7 @@ class LogWriter:
             self._held_from = end + _STALL_PAUSE_S
         return written
 
-    def _write_nothing(self, line: bytes) -> int:
+    def _write_nothing(self, _line: bytes) -> int:
         """Stands for `write` while something needs care, which sends every line to `care`."""
         return -1
 
