@@ -14,7 +14,8 @@ from agent_step_log._version import __version__
 if TYPE_CHECKING:
     from agent_step_log._index import LogIndex
     from agent_step_log._reader import Damage, read_log
-    from agent_step_log._records import FORMAT_VERSION, Record
+    from agent_step_log._record import Record
+    from agent_step_log._records import FORMAT_VERSION
     from agent_step_log._repair import RepairReport, repair
     from agent_step_log._runs import Run, RunInfo, Step, list_runs, read_run
     from agent_step_log._steps import AgentStep, LlmStep, ToolStep
@@ -54,7 +55,7 @@ _HOMES = {
     "Health": "_writer",
     "LlmStep": "_steps",
     "LogIndex": "_index",
-    "Record": "_records",
+    "Record": "_record",
     "RepairReport": "_repair",
     "Run": "_runs",
     "RunInfo": "_runs",

@@ -22,7 +22,7 @@ from agent_step_log._reader import MAX_LINE_BYTES, _whole
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent_step_log._records import Record
+    from agent_step_log._record import Record
 
 __all__ = ["LogIndex"]
 

@@ -11,10 +11,13 @@ same head, so the end of the line, from some head on, is that next record.
         not JSON    bytes that are no record at all
         not a record   JSON without the head of a record
         too long    a line over MAX_LINE_BYTES; it is skipped without being held
-        cut         a compressed file that ends early
+        cut         a compressed file that ends early, or cannot be decompressed from here on
+        unfinished  the beginning of a record at the very end, told only on request
+        not a log, of a later format   one whole file of several
 
 A last line without its newline is no damage: its writer was stopped there, or is
-about to go on. It is yielded if it is whole.
+about to go on. It is yielded if it is whole. `docs/format.md` states these rules in
+full; the two must agree.
 """
 
 from __future__ import annotations
@@ -23,30 +26,48 @@ import json
 import os
 import re
 from time import sleep
-from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
+from agent_step_log._mending import mended
 from agent_step_log._records import FORMAT_VERSION, Record
-from agent_step_log._sources import is_compressed, log_files, open_bytes
+from agent_step_log._sources import CutShortError, is_compressed, log_files, next_file, open_bytes
 from agent_step_log.errors import LogFormatError, LogTooNewError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["MAX_LINE_BYTES", "Damage", "OnDamage", "Source", "read_file", "read_log"]
+__all__ = [
+    "MAX_LINE_BYTES",
+    "Damage",
+    "OnDamage",
+    "Source",
+    "parse_record",
+    "parse_records",
+    "read_file",
+    "read_files",
+    "read_log",
+    "read_records",
+    "split_line",
+]
 
 Source: TypeAlias = str | os.PathLike[str]
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
-_CHUNK = 1024 * 1024
+_CHUNK = 1024 * 1024  # at most MAX_LINE_BYTES: only the first line of a chunk can be too long then
 _POLL_S = 0.05  # between two looks at a file being followed
-_MAX_HEADS = 64  # tried in one damaged line, half from each end
-_HEAD = re.compile(rb'\{"run_id":"(?:[^"\\]|\\.)*","step":-?\d+,"type":"')
+# A line made to hold a million heads must not be decoded a million times.
+_MAX_TRIED_BYTES = 4 * MAX_LINE_BYTES
+_OPENING = b'{"run_id":"'
+_HEAD = re.compile(rb'\{"run_id":"[^"\\]*+(?:\\.[^"\\]*+)*+","step":-?\d+,"type":"')
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decode = msgspec.json.Decoder(Record).decode
 _decode_any = msgspec.json.Decoder().decode
+# Tells where a value ends; only damaged lines come here. What a number is does not matter for that.
+_raw_decode = json.JSONDecoder(parse_int=len, parse_float=len).raw_decode
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -81,61 +102,99 @@ def read_log(
     Args:
         source: A file, directory or pattern; ``.gz`` and ``.zst`` too.
         run_id: Only records of this run.
-        on_damage: Called once for each stretch skipped. Default: nobody is told.
-        follow: Go on for ever with what the file gains (one plain file; it may be moved or cut short).
-        stop: Ends a following read when set.
+        on_damage: Called once for each stretch skipped, and for each file of many that is no log or
+            is of a later format. Default: nobody is told.
+        follow: Go on for ever with what the file gains (one plain file; it may be rotated, replaced or
+            cut short).
+        stop: Ends a following read when set, once what had been written before is read.
 
     Raises:
         LogSourceError: There is nothing at *source*.
         LogFormatError: A file named outright holds no record at all, and is not empty.
-        LogTooNewError: A later version wrote it.
+        LogTooNewError: A later version wrote it; of several files, only if there is no *on_damage*.
         OSError: A file cannot be read.
     """
-    files = log_files(source)
+    for _, record in read_records(source, on_damage=on_damage, follow=follow, stop=stop):
+        if run_id is None or record.run_id == run_id:
+            yield record
+
+
+def read_records(
+    source: Source,
+    *,
+    on_damage: OnDamage | None = None,
+    report_unfinished: bool = False,
+    follow: bool = False,
+    stop: _Stop | None = None,
+) -> Iterator[tuple[Path, Record]]:
+    """Yield each record of *source* with the file it is in; see `read_log` and `read_file`."""
+    return read_files(
+        log_files(source),
+        on_damage=on_damage,
+        report_unfinished=report_unfinished,
+        follow=follow,
+        stop=stop,
+    )
+
+
+def read_files(
+    files: list[Path],
+    *,
+    on_damage: OnDamage | None = None,
+    report_unfinished: bool = False,
+    follow: bool = False,
+    stop: _Stop | None = None,
+) -> Iterator[tuple[Path, Record]]:
+    """Yield each record of *files* with the file it is in; *follow* is about the last one."""
     tell = on_damage if on_damage is not None else _ignore
     for path in files:
         following = follow and path is files[-1] and not is_compressed(path)
+        records = read_file(
+            path, on_damage=tell, report_unfinished=report_unfinished, follow=following, stop=stop
+        )
         try:
-            for record in read_file(path, on_damage=tell, follow=following, stop=stop):
-                if run_id is None or record.run_id == run_id:
-                    yield record
-        except LogTooNewError:
-            raise
-        except LogFormatError:
-            # One of many: say so and go on. Alone, it was meant, and is an error.
-            if len(files) == 1:
+            for record in records:
+                yield path, record
+        except LogFormatError as error:
+            is_too_new = isinstance(error, LogTooNewError)
+            # One of many: say so and go on. Alone, it was meant. And what lacks the records
+            # of a later version must not pass for the whole when nobody is told.
+            if len(files) == 1 or (is_too_new and on_damage is None):
                 raise
-            tell(Damage(str(path), 0, path.stat().st_size, "not a log"))
+            why = "of a later format" if is_too_new else "not a log"
+            tell(Damage(str(path), 0, path.stat().st_size, why))
 
 
 def read_file(
     path: Path,
     *,
     on_damage: OnDamage,
-    offset: int = 0,
+    report_unfinished: bool = False,
     follow: bool = False,
     stop: _Stop | None = None,
 ) -> Iterator[Record]:
-    """Yield the records of one file from *offset* on; see `read_log`."""
-    lines = _Lines(path, offset, on_damage, follow, stop)
-    found = False
+    """Yield the records of one file; see `read_log`.
+
+    Args:
+        report_unfinished: Whether an unfinished last line is told as damage too.
+    """
+    lines = _Lines(path, on_damage, report_unfinished=report_unfinished, follow=follow, stop=stop)
     for block in lines:
         for index, line in enumerate(block):
             try:
                 record = _decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                for record in _second_look(line, lines.offset_of(index), path, on_damage):
-                    found = True
+            except _UNDECODABLE:
+                for record in lines.second_look(index):
                     yield _checked(record, path)
                 continue
             record.line = line
+            lines.is_log = True
             if record.format is not None:
                 _checked(record, path)
-            found = True
             yield record
-        if not found and lines.position > offset + MAX_LINE_BYTES:
+        if not lines.is_log and lines.position > MAX_LINE_BYTES:
             raise LogFormatError(path)
-    if not found and lines.has_text and offset == 0:
+    if not lines.is_log and lines.has_text:
         raise LogFormatError(path)
 
 
@@ -153,229 +212,298 @@ class _Lines:
     """The lines of one file in blocks, newline left out, within bounded memory.
 
     Attributes:
-        position: Offset of the first byte not yet handed out.
+        position: Offset of the first byte of the block at hand.
         has_text: Whether anything but whitespace was met.
+        is_log: Whether a record, or the beginning of one, was met.
     """
 
     def __init__(
-        self, path: Path, offset: int, on_damage: OnDamage, follow: bool, stop: _Stop | None
+        self, path: Path, on_damage: OnDamage, *, report_unfinished: bool, follow: bool, stop: _Stop | None
     ) -> None:
         self.path = path
-        self.position = offset
-        self.has_text = False
+        self.position = 0
+        self.has_text = self.is_log = False
         self._on_damage = on_damage
         self._follow = follow
         self._stop = stop
-        self._put_back = b""
+        self._is_last_look = False  # told to stop: what was written before that is still to be read
+        self._is_drained = False  # the path names another file, and this one was read to its end since
+        self._unfinished = "unfinished" if report_unfinished else None  # what to call it; None: nothing
+        self._tail: list[bytes] = []  # of the line whose end has not come yet; empty once it is too long
+        self._size = 0  # bytes of that line so far
         self._block: list[bytes] = []
-        self._block_at = offset
-
-    def offset_of(self, index: int) -> int:
-        """Offset in the file of line *index* of the block at hand."""
-        return self._block_at + sum(len(line) + 1 for line in self._block[:index])
+        self._is_last = False  # the block at hand is a last line without its newline
+        self._looked_at = (0, 0)  # index in the block, and offset, of the line looked at last
 
     def __iter__(self) -> Iterator[list[bytes]]:
         file = open_bytes(self.path)
         try:
-            if self.position:
-                file.seek(self.position)
-            tail: list[bytes] = []
-            size = 0
             while True:
                 chunk = self._read(file)
-                if not chunk:
-                    if not self._follow or self._is_stopped():
-                        break
-                    file, moved = self._moved(file, self.position + size)
-                    if moved:
-                        tail, size, self.position = [], 0, 0
-                    continue
-                head, newline, rest = chunk.rpartition(b"\n")
-                if newline:
-                    yield self._hand_out(b"".join((*tail, head)))
-                    self.position += size + len(head) + 1
-                    tail, size = [], 0
-                tail.append(rest)
-                size += len(rest)
-                if size > MAX_LINE_BYTES:
-                    size += self._skip_line(file)
-                    self._on_damage(Damage(str(self.path), self.position, size, "too long"))
-                    self.has_text = True
-                    self.position += size + 1
-                    tail, size = [], 0
-            last = b"".join(tail)
-            if last and not self._follow:
-                yield from self._last_line(last)
+                if chunk:
+                    self._is_drained = False
+                    yield from self._take(chunk)
+                elif not self._follow:
+                    yield from self._finish()
+                    return
+                elif (other := self._elsewhere(file)) is not None:
+                    yield from self._finish()
+                    file.close()
+                    file, self.position, self._is_drained = other, 0, False
+                elif not self._goes_on():
+                    return
         finally:
             file.close()
 
+    def second_look(self, index: int) -> Iterator[Record]:
+        """Yield what can be saved of a line of the block that is not one record, and report the rest."""
+        line = self._block[index]
+        before, offset = self._looked_at
+        offset += sum(len(line) + 1 for line in self._block[before:index])
+        self._looked_at = index, offset
+        for part in split_line(line):
+            if part.record is not None:
+                self.is_log = True
+                yield part.record
+                continue
+            lost = line[part.start : part.end]
+            is_beginning = _OPENING.startswith(lost[: len(_OPENING)])
+            if self._is_last and is_beginning and part.end == len(line):
+                self.is_log = True
+                reason = self._unfinished
+            else:
+                reason = _reason(lost)
+                self.is_log = self.is_log or reason == "torn"
+            if reason is not None:
+                self._tell(offset + part.start, len(lost), reason)
+
+    def _tell(self, offset: int, length: int, reason: str) -> None:
+        self._on_damage(Damage(str(self.path), offset, length, reason))
+
+    def _take(self, chunk: bytes) -> Iterator[list[bytes]]:
+        """Yield the lines *chunk* brings to their end."""
+        end = chunk.find(b"\n")
+        if self._size + (end if end >= 0 else len(chunk)) > MAX_LINE_BYTES:
+            self._drop_tail(chunk)
+            if end < 0:
+                self._size += len(chunk)
+                return
+            self._size += end
+            self._tell(self.position, self._size, "too long")
+            self.position += self._size + 1
+            self._size = 0
+            chunk = chunk[end + 1 :]
+        whole, newline, rest = chunk.rpartition(b"\n")
+        if newline:
+            text = b"".join((*self._tail, whole))
+            self._tail, self._size = [], 0
+            yield self._hand_out(text)
+            self.position += len(text) + 1
+        if rest:
+            self._tail.append(rest)
+            self._size += len(rest)
+
+    def _drop_tail(self, chunk: bytes) -> None:
+        self.has_text = True
+        beginning = self._tail[0] if self._tail else chunk
+        self.is_log = self.is_log or (not self._is_too_long() and beginning.startswith(_OPENING))
+        self._tail = []
+
+    def _is_too_long(self) -> bool:
+        return self._size > 0 and not self._tail
+
+    def _finish(self) -> Iterator[list[bytes]]:
+        """Yield the last line if it has no newline, and report what is missing behind it."""
+        is_told = self._unfinished is None
+        if self._is_too_long():
+            self._tell(self.position, self._size, "too long")
+        elif self._tail:
+            self._is_last = True
+            yield self._hand_out(b"".join(self._tail))
+            self._is_last = False
+        self.position += self._size
+        self._tail, self._size = [], 0
+
     def _hand_out(self, text: bytes) -> list[bytes]:
         self.has_text = self.has_text or bool(text.strip())
-        self._block, self._block_at = text.split(b"\n"), self.position
+        self._block, self._looked_at = text.split(b"\n"), (0, self.position)
         return self._block
 
-    def _last_line(self, line: bytes) -> Iterator[list[bytes]]:
-        """A line without its newline: handed out if it is a record, left out in silence if not."""
-        self.has_text = self.has_text or not _HEAD.match(line)
-        if _whole(line) is not None:
-            yield self._hand_out(line)
-
     def _read(self, file: IO[bytes]) -> bytes:
-        if self._put_back:
-            chunk, self._put_back = self._put_back, b""
-            return chunk
         try:
             return file.read(_CHUNK) or b""
-        except (EOFError, OSError, ValueError) as error:
-            if not is_compressed(self.path):
-                raise
-            self._on_damage(Damage(str(self.path), self.position, 0, f"cut: {type(error).__name__}"))
-            return b""
-        except Exception as error:
-            # zstandard has an error class of its own, which cannot be named without importing it.
-            if type(error).__name__ != "ZstdError":
-                raise
-            self._on_damage(Damage(str(self.path), self.position, 0, "cut: ZstdError"))
+        except CutShortError:
+            # The beginning of a record here is no writer stopped: the rest was there once.
+            self.has_text = True
+            self._tell(self.position + self._size, 0, "cut")
             return b""
 
-    def _skip_line(self, file: IO[bytes]) -> int:
-        """Read to the next newline, holding nothing; return how many bytes that was, newline left out."""
-        skipped = 0
-        while chunk := self._read(file):
-            end = chunk.find(b"\n")
-            if end >= 0:
-                self._put_back = chunk[end + 1 :]
-                return skipped + end
-            skipped += len(chunk)
-        return skipped
-
-    def _is_stopped(self) -> bool:
+    def _goes_on(self) -> bool:
+        """Wait for the file to grow; False when told to stop."""
+        if self._is_last_look:
+            return False
         if self._stop is None:
             sleep(_POLL_S)
-            return False
-        if not self._stop.is_set():
+        elif self._stop.is_set():
+            self._is_last_look = True
+        else:
             self._stop.wait(_POLL_S)
-            return False
-        # Set: one more look has already been taken, and found nothing.
         return True
 
-    def _moved(self, file: IO[bytes], position: int) -> tuple[IO[bytes], bool]:
-        """Open the file anew when the path names another one, or it became shorter than what was read."""
+    def _elsewhere(self, file: IO[bytes]) -> IO[bytes] | None:
+        """Return the file to go on with when *file*, read to its end, is the log no longer; None if it is."""
         try:
             there, here = self.path.stat(), os.fstat(file.fileno())
+            if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+                if there.st_size >= self.position + self._size:
+                    return None
+                self._tail, self._size = [], 0  # cut short: what was begun is gone
+                return open_bytes(self.path)
+            if not self._is_drained and not self._is_last_look:
+                # A line may have come between our last read and the move: read once more.
+                self._is_drained = True
+                return None
+            return open_bytes(next_file(self.path, here))
         except OSError:
-            return file, False  # moved away, and nothing in its place yet
-        if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) and there.st_size >= position:
-            return file, False
-        file.close()
-        return open_bytes(self.path), True
+            return None  # moved away, and nothing in its place yet
 
 
-def _second_look(line: bytes, offset: int, path: Path, on_damage: OnDamage) -> Iterator[Record]:
-    """Yield what can be saved of a line that is not one record, and report the rest of it."""
-    if not line.strip():
-        return
-    record = _whole(line)
-    if record is not None:
-        yield record
-        return
-    for start, end, found in _saved(line):
-        if found is None:
-            on_damage(Damage(str(path), offset + start, end - start, _reason(line[start:end])))
-        else:
-            yield found
+class Part(NamedTuple):
+    """A stretch of a line: a record, or None for what is lost."""
+
+    start: int
+    end: int
+    record: Record | None
 
 
-def _whole(line: bytes) -> Record | None:
+def parse_record(line: bytes) -> Record | None:
     """Return the record *line* is, with keys of the wrong type left out; None if it is none."""
     try:
         record = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNDECODABLE:
         return _salvaged(line)
     record.line = line
     return record
 
 
+def parse_records(line: bytes) -> list[Record]:
+    """Return the records of *line*: one, several where newlines were lost, or none."""
+    record = parse_record(line)
+    if record is not None:
+        return [record]
+    return [part.record for part in split_line(line) if part.record is not None]
+
+
+def split_line(line: bytes) -> Iterator[Part]:
+    """Split a line that is not one record into the records in it and what is lost; nothing if it is blank.
+
+    From the front: records with nothing or one damaged byte between them, as a lost or a
+    flipped newline leaves them. From the back: the end of the line from some head on, as a
+    torn write leaves it; no two heads can both begin a record that ends with the line.
+    A head in between proves nothing: a record's own payload may hold one.
+    """
+    if not line.strip():
+        return
+    record = parse_record(line)
+    if record is not None:
+        yield Part(0, len(line), record)
+        return
+    position = 0
+    for part in _front(line):
+        yield part
+        position = part.end
+    if not line[position:].strip():
+        return
+    start, record = _back(line, position)
+    if start > position:
+        yield Part(position, start, None)
+    if record is not None:
+        yield Part(start, len(line), record)
+
+
+def _front(line: bytes) -> Iterator[Part]:
+    """Yield the records the line begins with, and the single bytes between them."""
+    # One character a byte, so that places in the text are places in the line.
+    text = line.decode("latin-1")
+    position = 0
+    while _HEAD.match(line, position):
+        try:
+            _, end = _raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return
+        record = parse_record(line[position:end])
+        if record is None:
+            return
+        yield Part(position, end, record)
+        position = end
+        if not _HEAD.match(line, end) and _HEAD.match(line, end + 1):
+            if line[end : end + 1].strip():
+                yield Part(end, end + 1, None)
+            position = end + 1
+
+
+def _back(line: bytes, position: int) -> tuple[int, Record | None]:
+    """Return the record the line ends with and where it begins; the end of the line and None if none."""
+    tried = 0
+    if line.rstrip().endswith(b"}"):
+        for start in _from_both_ends([match.start() for match in _HEAD.finditer(line, position)]):
+            record = parse_record(line[start:])
+            if record is not None:
+                return start, record
+            tried += len(line) - start
+            if tried > _MAX_TRIED_BYTES:
+                break
+    return len(line), None
+
+
+def _from_both_ends(places: list[int]) -> Iterator[int]:
+    """Yield the last, the first, the second last, ...: a payload full of heads lies in between."""
+    low, high = 0, len(places) - 1
+    while low <= high:
+        yield places[high]
+        if low < high:
+            yield places[low]
+        low, high = low + 1, high - 1
+
+
 def _salvaged(line: bytes) -> Record | None:
     try:
-        keys = _decode_any(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        keys = _decode_any(mended(line))
+    except _UNDECODABLE:
         return None
-    if not _has_head(keys):
+    seconds = _seconds(keys.get("ts")) if type(keys) is dict else None
+    if seconds is None or not _has_head(keys):
         return None
-    record = Record(keys["run_id"], keys["step"], keys["type"], float(keys["ts"]))
+    record = Record(keys["run_id"], keys["step"], keys["type"], seconds)
     for field in msgspec.structs.fields(Record)[4:]:
-        if field.name in keys:
+        if field.encode_name in keys:
             try:
-                setattr(record, field.name, msgspec.convert(keys[field.name], field.type))
+                setattr(record, field.name, msgspec.convert(keys[field.encode_name], field.type))
             except msgspec.ValidationError:
-                if field.type == str | None and isinstance(keys[field.name], (int, float)):
+                if field.type == str | None and type(keys[field.name]) in (int, float):
                     setattr(record, field.name, str(keys[field.name]))
     record.line = line
     return record
 
 
-def _has_head(keys: Any) -> bool:
+def _has_head(keys: dict[str, Any]) -> bool:
     return (
-        type(keys) is dict
-        and type(keys.get("run_id")) is str
-        and type(keys.get("step")) is int
-        and type(keys.get("type")) is str
-        and type(keys.get("ts")) in (int, float)
+        type(keys.get("run_id")) is str and type(keys.get("step")) is int and type(keys.get("type")) is str
     )
 
 
-def _saved(line: bytes) -> Iterator[tuple[int, int, Record | None]]:
-    """Split a damaged line into ``(start, end, record)`` and ``(start, end, None)`` for what is lost.
-
-    From the front: records one damaged byte apart, as a flipped newline leaves them.
-    From the back: the end of the line from some head on, as a torn write leaves it.
-    A head in between proves nothing: a record's own payload may hold one.
-    """
-    position = 0
-    while (end := _record_end(line, position)) is not None:
-        yield position, end, _whole(line[position:end])
-        position = end + 1
-    position = max(position - 1, 0)
-    if position >= len(line):
-        return
-    for start in _heads(line, position):
-        record = _whole(line[start:])
-        if record is not None:
-            if start > position:
-                yield position, start, None
-            yield start, len(line), record
-            return
-    yield position, len(line), None
-
-
-def _heads(line: bytes, position: int) -> list[int]:
-    # A line made to hold a million heads would otherwise be decoded a million times.
-    starts = [match.start() for match in _HEAD.finditer(line, position)]
-    if len(starts) > _MAX_HEADS:
-        return starts[: _MAX_HEADS // 2] + starts[-_MAX_HEADS // 2 :]
-    return starts
-
-
-def _record_end(line: bytes, position: int) -> int | None:
-    """Return where the record that begins at *position* ends; None when none begins there."""
-    if not _HEAD.match(line, position):
-        return None
+def _seconds(ts: object) -> float | None:
+    if type(ts) is float:
+        return ts
     try:
-        # The standard library's decoder tells where a value ends; only damaged lines come here.
-        text = line[position:].decode("utf-8", "surrogateescape")
-        _, end = json.JSONDecoder().raw_decode(text)
-    except (ValueError, RecursionError):
+        return float(ts) if type(ts) is int else None
+    except OverflowError:
         return None
-    end = position + len(text[:end].encode("utf-8", "surrogateescape"))
-    return end if _whole(line[position:end]) is not None else None
 
 
-def _reason(fragment: bytes) -> str:
-    if _HEAD.match(fragment):
-        return "torn"
+def _reason(lost: bytes) -> str:
     try:
-        _decode_any(fragment)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "not JSON"
+        _decode_any(lost)
+    except _UNDECODABLE:
+        return "torn" if lost.startswith(_OPENING) else "not JSON"
     return "not a record"

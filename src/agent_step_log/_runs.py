@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent_step_log._reader import Damage, OnDamage, Source
-    from agent_step_log._records import Record
+    from agent_step_log._record import Record
 
 __all__ = ["SILENT_S", "Run", "RunInfo", "Step", "list_runs", "read_run"]
 

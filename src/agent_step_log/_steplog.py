@@ -13,20 +13,8 @@ import sys
 from contextlib import suppress
 from gc import is_tracked
 from itertools import count
-from pathlib import Path
 from time import time
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    ParamSpec,
-    Protocol,
-    Self,
-    TypedDict,
-    TypeVar,
-    Unpack,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, overload
 from weakref import WeakSet
 
 import msgspec
@@ -51,12 +39,15 @@ from agent_step_log._writer import Durability, Health, LogWriter, OnError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
     from types import TracebackType
+    from typing import Unpack
 
     from agent_step_log._records import Number
     from agent_step_log._summary import Fold, Summary
+    from agent_step_log._typing import Bus, LlmFields
 
-__all__ = ["Bus", "Status", "StepLog"]
+__all__ = ["Status", "StepLog"]
 
 Status = Literal["ok", "error", "cancelled"]
 Parameters = ParamSpec("Parameters")
@@ -65,33 +56,6 @@ Result = TypeVar("Result")
 current_scope = scope.get
 
 _encode = msgspec.json.Encoder(enc_hook=plain).encode
-
-
-class LlmFields(TypedDict, total=False):
-    """The optional keys of an `llm_call` record; docs/format.md says what each means."""
-
-    provider: str | None
-    request_model: str | None
-    cache_read_tokens: int | None
-    cache_write_tokens: int | None
-    reasoning_tokens: int | None
-    usage: dict[str, Any] | None
-    ttft_ms: Number | None
-    request_id: str | None
-    attempt: int | None
-    tool_calls: list[dict[str, Any]] | None
-    exchange: Any
-    input: Any
-    output: Any
-    bounds: dict[str, str] | None
-    attrs: dict[str, Any] | None
-
-
-class Bus(Protocol):
-    """Where records are published to; `agent_event_bus.EventBus` is one."""
-
-    def emit(self, topic: str, payload: Any, /) -> Any:
-        """Tell subscribers. Must not raise."""
 
 
 class StepLog:
@@ -634,6 +598,9 @@ def _run_of(run_id: str | None) -> RunContext:
 
 
 def _file_of(path: str | os.PathLike[str], run_id: RunId) -> Path:
+    # Here, not above: importing pathlib costs a quarter of what importing this package may.
+    from pathlib import Path
+
     name = os.fspath(path)
     target = Path(os.path.abspath(name))  # noqa: PTH100  without resolving links: the path stays the user's
     if name.endswith(os.sep) or target.is_dir():

@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from agent_run_id import current_step
 from agent_step_log._failure import failure_of
 from agent_step_log._records import AgentCall, LlmCall, StepStart, ToolCall
-from agent_step_log._streams import AsyncStream, Collected, Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
     from types import FrameType, TracebackType
 
     from agent_step_log._steplog import StepLog
+    from agent_step_log._streams import AsyncStream, Collected, Stream
 
 __all__ = ["SETTABLE", "AgentStep", "LlmStep", "MeasuredStep", "ToolStep", "enclosing", "scope"]
 
@@ -274,11 +274,15 @@ class LlmStep(MeasuredStep):
 
     def stream(self, chunks: Iterable[Chunk]) -> Stream[Chunk]:
         """Pass a provider's stream through untouched, ending the step when the stream ends."""
+        from agent_step_log._streams import Stream
+
         self._stream_state = "open"
         return Stream(self, chunks, self.chunk)
 
     def astream(self, chunks: AsyncIterable[Chunk]) -> AsyncStream[Chunk]:
         """Like `stream`, for an asynchronous one."""
+        from agent_step_log._streams import AsyncStream
+
         self._stream_state = "open"
         return AsyncStream(self, chunks, self.chunk)
 
@@ -315,7 +319,7 @@ class LlmStep(MeasuredStep):
 class ToolStep(MeasuredStep):
     """A tool call being measured; put its result into `output`."""
 
-    __slots__ = ("input", "output", "tool", "tool_call_id")
+    __slots__ = ("_collected", "input", "output", "tool", "tool_call_id")
 
     def __init__(
         self,
@@ -329,23 +333,28 @@ class ToolStep(MeasuredStep):
     ) -> None:
         self.tool, self.input, self.tool_call_id = tool, input, tool_call_id
         self.output: object = None
+        self._collected: Collected | None = None
         start = {"tool": tool, "input": input, "tool_call_id": tool_call_id}
         super().__init__(log, "tool_call", start, parent, attrs)
 
     def stream(self, items: Iterable[Chunk]) -> Stream[Chunk]:
         """Pass the items a tool yields through, ending the step when they end; they become its output."""
+        from agent_step_log._streams import Collected, Stream
+
         self._stream_state = "open"
-        self.output = collected = Collected()
+        self._collected = collected = Collected()
         return Stream(self, items, collected.add)
 
     def astream(self, items: AsyncIterable[Chunk]) -> AsyncStream[Chunk]:
         """Like `stream`, for an asynchronous one."""
+        from agent_step_log._streams import AsyncStream, Collected
+
         self._stream_state = "open"
-        self.output = collected = Collected()
+        self._collected = collected = Collected()
         return AsyncStream(self, items, collected.add)
 
     def _finish(self, duration_ms: float, error: object) -> None:
-        output = self.output.value() if type(self.output) is Collected else self.output
+        output = self._collected.value() if self._collected is not None else self.output
         self.log.put(
             ToolCall(
                 self.log.run_id,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent_step_log._reader import OnDamage, Source
-    from agent_step_log._records import Record
+    from agent_step_log._record import Record
 
 __all__ = ["TRUNCATED", "Fold", "RunFold", "Summary", "summarize"]
 

@@ -13,14 +13,12 @@ this module does not know. What it reads of an unknown object is its type's name
 from __future__ import annotations
 
 import sys
-from base64 import b64encode
+from binascii import b2a_base64
 from collections import deque
 from contextlib import suppress
 from decimal import Decimal
 from enum import Enum
 from gc import is_tracked
-from hashlib import sha256
-from pathlib import PurePath
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -159,15 +157,15 @@ _BASES: tuple[tuple[type, Callable[[Any], object]], ...] = (
     (int, int.__int__),
     (float, float.__float__),
     (BaseException, _error_value),
-    (PurePath, PurePath.__str__),
-    (bytes, lambda value: b64encode(bytes.__getitem__(value, slice(None))).decode()),
-    (bytearray, lambda value: b64encode(bytearray.__getitem__(value, slice(None))).decode()),
+    (bytes, lambda value: b2a_base64(bytes.__getitem__(value, slice(None)), newline=False).decode()),
+    (bytearray, lambda value: b2a_base64(bytearray.__getitem__(value, slice(None)), newline=False).decode()),
     (deque, lambda value: [*deque.__iter__(value)]),
     (type, type_name),
 )
 
 # Classes of libraries that may not be installed: asked for only when loaded.
 _OPTIONAL: tuple[tuple[str, str, Callable[[Any], object]], ...] = (
+    ("pathlib", "PurePath", lambda value: sys.modules["pathlib"].PurePath.__str__(value)),
     ("numpy", "generic", lambda value: value.item()),
     ("numpy", "ndarray", _array),
     ("pydantic", "BaseModel", _pydantic),
@@ -322,6 +320,8 @@ class _Walker:
         limit = _MAX_TEXT if self._text > 0 else _SHORT_TEXT
         kept = text
         if len(text) > limit:
+            from hashlib import sha256
+
             self.reasons.add("cut")
             digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
             kept = f"{text[:limit]}…[cut: {len(text)} characters, sha256 {digest}]"

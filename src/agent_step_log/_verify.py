@@ -14,7 +14,7 @@ from agent_step_log._runs import RunInfo, _records
 
 if TYPE_CHECKING:
     from agent_step_log._reader import Damage, Source
-    from agent_step_log._records import Record
+    from agent_step_log._record import Record
 
 __all__ = ["Problem", "VerifyReport", "verify"]
 
