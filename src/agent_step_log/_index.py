@@ -1,9 +1,11 @@
 """Step N of a large log without reading what is before it.
 
 Steps begin in order, so the line where step N begins is found by bisecting the file:
-some twenty reads of a few kilobytes, no index to build or keep. A log this does not
-hold for (several runs, several writers, damage in the way) is indexed in memory on
-the first question that needs it: 16 bytes a record.
+some twenty reads of a few kilobytes, no index to build or keep. What is found so is
+given only if it is certainly all: a step's ending says by `start_ts` whether it has a
+beginning elsewhere. A step that is not found whole so (several runs or writers in one
+file, threads far out of order, damage in the way, a step still open) has the file
+indexed in memory on the first such question: 16 bytes a step.
 """
 
 from __future__ import annotations
@@ -11,25 +13,27 @@ from __future__ import annotations
 import os
 import re
 from array import array
-from bisect import bisect_left
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from agent_step_log._reader import MAX_LINE_BYTES, _whole
+from agent_step_log._reader import MAX_LINE_BYTES, Lines, parse_record, parse_records, split_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from agent_step_log._reader import Damage
     from agent_step_log._record import Record
 
 __all__ = ["LogIndex"]
 
-_HEAD = re.compile(rb'\{"run_id":("(?:[^"\\]|\\.)*"),"step":(\d+),"type":"([^"\\]*)"')
+# A number longer than 18 digits is nobody's step, and converting it would take long.
+_HEAD = re.compile(rb'\{"run_id":("[^"\\]*+(?:\\.[^"\\]*+)*+"),"step":(\d{1,18}),"type":"')
 _PROBE = 4096  # bytes looked at in one step of the bisection
 _NEAR = 256 * 1024  # bytes after a step's beginning in which its ending is looked for
-_CHUNK = 4 * 1024 * 1024
+_CHUNK = 1024 * 1024
 
 
 class _Place(msgspec.Struct):
@@ -44,7 +48,7 @@ _decode_place = msgspec.json.Decoder(_Place).decode
 class LogIndex:
     """Random access to the steps of one plain log file, which may be growing.
 
-    Thread-safe once made. Holds one descriptor: close it, or use ``with``.
+    Thread-safe. Holds one descriptor: close it, or use ``with``.
 
     Args:
         path: The file; not a compressed one.
@@ -61,13 +65,12 @@ class LogIndex:
         self.path = Path(path)
         self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         self.writer = writer
-        first = _HEAD.match(os.pread(self._fd, _PROBE, 0))
-        found = msgspec.json.decode(first[1], type=str) if first else None
-        self.run_id = run_id if run_id is not None else found
-        self._head = msgspec.json.encode(self.run_id)
-        self._steps: array[int] | None = None
-        self._offsets: array[int] | None = None
-        self._indexed_to = 0
+        self.run_id = run_id if run_id is not None else self._first_run_id()
+        self._places: _Places | None = None
+        self._lines = Lines(self.path, _ignore)
+        self._read_to = 0
+        # Held while the file is indexed: two threads would index the same lines twice.
+        self._indexing = Lock()
 
     def close(self) -> None:
         """Close the file."""
@@ -83,22 +86,24 @@ class LogIndex:
 
     def step(self, number: int) -> list[Record]:
         """Return the records of step *number* in file order: its beginning and ending, or the one it has."""
-        start = self._bisect(number)
-        if start is not None:
-            found = self._near(start, number)
-            if found and (found[0].type != "step_start" or len(found) > 1):
+        if self.run_id is None:
+            self.run_id = self._first_run_id()
+        if self._places is None:
+            start = self._bisect(number)
+            found = self._near(start, number) if start is not None else []
+            if _is_all(found):
                 return found
-        self._index()
         return self._indexed(number)
 
     # -- without an index ------------------------------------------------------
 
     def _bisect(self, number: int) -> int | None:
         """Return the offset of the line step *number* begins with; None where order does not lead there."""
+        head = msgspec.json.encode(self.run_id)
         low, high = 0, os.fstat(self._fd).st_size
         while high - low > _PROBE:
             middle = (low + high) // 2
-            probe = self._probe(middle)
+            probe = self._probe(middle, head)
             if probe is None or probe[0] >= high:
                 high = middle
                 continue
@@ -112,7 +117,7 @@ class LogIndex:
                 high = middle
         return max(0, low - _PROBE)
 
-    def _probe(self, position: int) -> tuple[int, int] | None:
+    def _probe(self, position: int, head: bytes) -> tuple[int, int] | None:
         """Return ``(offset of a line start, highest step near it)``: -1 of another run, None at the end."""
         size = _PROBE
         while True:
@@ -123,7 +128,7 @@ class LogIndex:
                 for match in _HEAD.finditer(text, newline + 1):
                     if text[match.start() - 1 : match.start()] != b"\n":
                         continue  # a head inside a payload
-                    if match[1] != self._head:
+                    if match[1] != head:
                         return position, -1
                     highest = max(highest, int(match[2]))
             if highest:
@@ -142,8 +147,7 @@ class LogIndex:
             found = [
                 record for record in self._lines_with(text, start, marker) if self._is_wanted(record, number)
             ]
-            ended = bool(found) and found[-1].type != "step_start"
-            if ended or len(text) < size or size >= _NEAR:
+            if _is_all(found) or len(text) < size or size >= _NEAR:
                 return found
             size *= 4
 
@@ -153,7 +157,7 @@ class LogIndex:
             begin = text.rfind(b"\n", 0, position) + 1
             end = text.find(b"\n", position)
             line = text[begin:end] if end >= 0 else self._line_at(start + begin)
-            record = _whole(line) if begin or not start else None
+            record = parse_record(line) if begin or not start else None
             if record is not None:
                 yield record
             if end < 0:
@@ -174,39 +178,98 @@ class LogIndex:
 
     # -- with one ---------------------------------------------------------------
 
-    def _index(self) -> None:
-        """Index what the file has gained since the last time."""
-        steps, offsets = self._steps or array("Q"), self._offsets or array("Q")
-        for offset, line in self._lines_from(self._indexed_to):
-            self._indexed_to = offset + len(line) + 1
-            if self._head not in line[: len(self._head) + 64]:
-                continue
-            try:
-                place = _decode_place(line)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue
-            if place.step > 0 and place.run_id == self.run_id and place.writer == self.writer:
-                steps.append(place.step)
-                offsets.append(offset)
-        order = sorted(range(len(steps)), key=steps.__getitem__)
-        self._steps = array("Q", [steps[i] for i in order])
-        self._offsets = array("Q", [offsets[i] for i in order])
-
-    def _lines_from(self, position: int) -> Iterator[tuple[int, bytes]]:
-        rest = b""
-        while chunk := os.pread(self._fd, _CHUNK, position + len(rest)):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield position, line
-                position += len(line) + 1
-
     def _indexed(self, number: int) -> list[Record]:
-        assert self._steps is not None and self._offsets is not None  # noqa: PT018  made together by _index
-        records = []
-        at = bisect_left(self._steps, number)
-        while at < len(self._steps) and self._steps[at] == number:
-            record = _whole(self._line_at(self._offsets[at]))
-            if record is not None:
-                records.append(record)
-            at += 1
-        return records
+        with self._indexing:
+            if self._places is None:
+                self._places = _Places()
+            self._index(self._places)
+            offsets = self._places.of(number)
+            rest = self._lines.rest()  # a last line without its newline may be whole
+        lines = [*map(self._line_at, offsets), rest]
+        # The record is the first of its line where several share one.
+        records = [*(parse_records(line)[:1] for line in lines[:-1]), parse_records(rest, is_ended=False)]
+        return [record for found in records for record in found if self._is_wanted(record, number)]
+
+    def _index(self, places: _Places) -> None:
+        """Index what the file has gained since the last time."""
+        while chunk := os.pread(self._fd, _CHUNK, self._read_to):
+            self._read_to += len(chunk)
+            for block in self._lines.take(chunk):
+                offset = self._lines.position
+                for line in block:
+                    for place, start in _places_in(line):
+                        if place.run_id == self.run_id and place.writer == self.writer:
+                            places.add(place.step, offset + start)
+                    offset += len(line) + 1
+
+    def _first_run_id(self) -> str | None:
+        lines, position = Lines(self.path, _ignore), 0
+        while chunk := os.pread(self._fd, _CHUNK, position):
+            position += len(chunk)
+            for block in lines.take(chunk):
+                for line in block:
+                    for record in parse_records(line):
+                        return record.run_id
+        for record in parse_records(lines.rest(), is_ended=False):
+            return record.run_id
+        return None
+
+
+class _Places:
+    """Offsets by step number: two for each number as long as numbers are dense, lists for the others."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._base = 0
+        self._first = array("Q")  # offset + 1, of number base, base + 1, ...; 0 where there is none
+        self._second = array("Q")
+        self._more: dict[int, list[int]] = {}
+
+    def add(self, number: int, offset: int) -> None:
+        if number <= 0:
+            return
+        if not self._count:
+            # A file that others were rotated out of begins with a high number.
+            self._base = max(0, number - 1024)
+        self._count += 1
+        at = number - self._base
+        if not 0 <= at < 4 * self._count + 4096:
+            self._more.setdefault(number, []).append(offset)
+            return
+        if at >= len(self._first):
+            missing = bytes(8 * (at + 1024 - len(self._first)))
+            self._first.frombytes(missing)
+            self._second.frombytes(missing)
+        if not self._first[at]:
+            self._first[at] = offset + 1
+        elif not self._second[at]:
+            self._second[at] = offset + 1
+        else:
+            self._more.setdefault(number, []).append(offset)
+
+    def of(self, number: int) -> list[int]:
+        """Return the offsets of *number*, in the order of the file."""
+        at = number - self._base
+        near = [self._first[at], self._second[at]] if 0 <= at < len(self._first) else []
+        return sorted([offset - 1 for offset in near if offset] + self._more.get(number, []))
+
+
+def _is_all(found: list[Record]) -> bool:
+    """Whether these records of one step are certainly all it has."""
+    if not found or found[-1].type == "step_start":
+        return False
+    return found[0].type == "step_start" or found[0].start_ts is None
+
+
+def _places_in(line: bytes) -> Iterator[tuple[_Place, int]]:
+    """Yield each record of *line* with where in it it begins."""
+    try:
+        yield _decode_place(line), 0
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        for part in split_line(line):
+            if part.record is not None:
+                yield _Place(part.record.run_id, part.record.step, part.record.writer), part.start
+
+
+def _ignore(damage: Damage) -> None:
+    """Tell nobody."""

@@ -29,15 +29,13 @@ _NUMBER = re.compile(_STRING + rb"|-?\d++(?:\.\d++)?(?:[eE][+-]?\d++)?")
 _BRACKET = re.compile(_STRING + rb"|[\[\]{}]")
 
 
-def mended(line: bytes) -> bytes:
-    """Return *line* with what no decoder here can hold replaced; *line* itself if there is nothing of it."""
+def mended(line: bytes, *, is_deep: bool) -> bytes:
+    """Return *line* with what the decoder cannot hold replaced; depth only if *is_deep*."""
     if b"\\ud" in line or b"\\uD" in line:
         line = _ESCAPE.sub(_paired, line)
     if _HUGE.search(line):
         line = _NUMBER.sub(_held, line)
-    if line.count(b"[") + line.count(b"{") > _MAX_DEPTH:
-        line = _shallow(line)
-    return line
+    return _shallow(line) if is_deep else line
 
 
 def _paired(match: re.Match[bytes]) -> bytes:

@@ -8,7 +8,7 @@ The layout is that of HdrHistogram and of Prometheus' native histograms.
 
 from __future__ import annotations
 
-from math import frexp, isfinite
+from math import ceil, frexp, isfinite, ldexp
 
 __all__ = ["Latencies"]
 
@@ -34,6 +34,10 @@ class Latencies:
 
     def add(self, duration_ms: float) -> None:
         """Count one duration."""
+        try:
+            duration_ms = float(duration_ms)
+        except OverflowError:  # an integer no float holds is no more a duration than infinity
+            return
         if duration_ms < 0 or not isfinite(duration_ms):
             return
         fraction, exponent = frexp(duration_ms)  # value = fraction * 2**exponent, 0.5 <= fraction < 1
@@ -56,7 +60,8 @@ class Latencies:
         """Return the q-quantile (nearest rank, 0 < q <= 1) in milliseconds; None when nothing was added."""
         if not self.count:
             return None
-        rank = max(1, -int(-q * self.count // 1))
+        # A float a hair above the whole number it stands for must not round up to the next rank.
+        rank = max(1, ceil(q * self.count - 1e-9))
         for bucket in sorted(self._buckets):
             rank -= self._buckets[bucket]
             if rank <= 0:
@@ -79,7 +84,7 @@ def _middle(bucket: int) -> float:
     exponent, part = divmod(bucket, _PARTS)
     # The harmonic middle halves the largest relative error.
     low, high = (1 + part / _PARTS) / 2, (1 + (part + 1) / _PARTS) / 2
-    return 2 * low * high / (low + high) * 2.0**exponent
+    return ldexp(2 * low * high / (low + high), exponent)
 
 
 def _rounded(value: float | None) -> float | None:

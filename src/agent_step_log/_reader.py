@@ -31,7 +31,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from agent_step_log._mending import mended
-from agent_step_log._records import FORMAT_VERSION, Record
+from agent_step_log._record import Record
+from agent_step_log._records import FORMAT_VERSION
 from agent_step_log._sources import CutShortError, is_compressed, log_files, next_file, open_bytes
 from agent_step_log.errors import LogFormatError, LogTooNewError
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_LINE_BYTES",
     "Damage",
+    "Lines",
     "OnDamage",
     "Source",
     "parse_record",
@@ -60,6 +62,7 @@ _CHUNK = 1024 * 1024  # at most MAX_LINE_BYTES: only the first line of a chunk c
 _POLL_S = 0.05  # between two looks at a file being followed
 # A line made to hold a million heads must not be decoded a million times.
 _MAX_TRIED_BYTES = 4 * MAX_LINE_BYTES
+_BLANK = b" \t\r\n"  # JSON's; bytes.strip() would take a vertical tab, too
 _OPENING = b'{"run_id":"'
 _HEAD = re.compile(rb'\{"run_id":"[^"\\]*+(?:\\.[^"\\]*+)*+","step":-?\d+,"type":"')
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -178,11 +181,12 @@ def read_file(
     Args:
         report_unfinished: Whether an unfinished last line is told as damage too.
     """
-    lines = _Lines(path, on_damage, report_unfinished=report_unfinished, follow=follow, stop=stop)
+    lines = Lines(path, on_damage, report_unfinished=report_unfinished, follow=follow, stop=stop)
     for block in lines:
+        decode = _decode if lines.is_utf8 else _decode_strictly
         for index, line in enumerate(block):
             try:
-                record = _decode(line)
+                record = decode(line)
             except _UNDECODABLE:
                 for record in lines.second_look(index):
                     yield _checked(record, path)
@@ -208,31 +212,40 @@ def _checked(record: Record, path: Path) -> Record:
     return record
 
 
-class _Lines:
+class Lines:
     """The lines of one file in blocks, newline left out, within bounded memory.
 
     Attributes:
         position: Offset of the first byte of the block at hand.
         has_text: Whether anything but whitespace was met.
         is_log: Whether a record, or the beginning of one, was met.
+        is_utf8: Whether the block at hand is.
     """
 
     def __init__(
-        self, path: Path, on_damage: OnDamage, *, report_unfinished: bool, follow: bool, stop: _Stop | None
+        self,
+        path: Path,
+        on_damage: OnDamage,
+        *,
+        report_unfinished: bool = False,
+        follow: bool = False,
+        stop: _Stop | None = None,
     ) -> None:
         self.path = path
         self.position = 0
         self.has_text = self.is_log = False
+        self.is_utf8 = True
         self._on_damage = on_damage
         self._follow = follow
         self._stop = stop
         self._is_last_look = False  # told to stop: what was written before that is still to be read
         self._is_drained = False  # the path names another file, and this one was read to its end since
-        self._unfinished = "unfinished" if report_unfinished else None  # what to call it; None: nothing
+        self._unfinished = "unfinished" if report_unfinished else None  # what to call it; None: say nothing
         self._tail: list[bytes] = []  # of the line whose end has not come yet; empty once it is too long
         self._size = 0  # bytes of that line so far
         self._block: list[bytes] = []
         self._is_last = False  # the block at hand is a last line without its newline
+        self._is_cut = False  # a compressed file ended where it should not
         self._looked_at = (0, 0)  # index in the block, and offset, of the line looked at last
 
     def __iter__(self) -> Iterator[list[bytes]]:
@@ -242,7 +255,7 @@ class _Lines:
                 chunk = self._read(file)
                 if chunk:
                     self._is_drained = False
-                    yield from self._take(chunk)
+                    yield from self.take(chunk)
                 elif not self._follow:
                     yield from self._finish()
                     return
@@ -261,7 +274,7 @@ class _Lines:
         before, offset = self._looked_at
         offset += sum(len(line) + 1 for line in self._block[before:index])
         self._looked_at = index, offset
-        for part in split_line(line):
+        for part in split_line(line, is_ended=not self._is_last):
             if part.record is not None:
                 self.is_log = True
                 yield part.record
@@ -277,11 +290,15 @@ class _Lines:
             if reason is not None:
                 self._tell(offset + part.start, len(lost), reason)
 
+    def rest(self) -> bytes:
+        """Return what there is of the line whose end has not come yet."""
+        return b"".join(self._tail)
+
     def _tell(self, offset: int, length: int, reason: str) -> None:
         self._on_damage(Damage(str(self.path), offset, length, reason))
 
-    def _take(self, chunk: bytes) -> Iterator[list[bytes]]:
-        """Yield the lines *chunk* brings to their end."""
+    def take(self, chunk: bytes) -> Iterator[list[bytes]]:
+        """Yield the lines that *chunk*, the next bytes of the file, brings to their end, as one block."""
         end = chunk.find(b"\n")
         if self._size + (end if end >= 0 else len(chunk)) > MAX_LINE_BYTES:
             self._drop_tail(chunk)
@@ -313,19 +330,21 @@ class _Lines:
         return self._size > 0 and not self._tail
 
     def _finish(self) -> Iterator[list[bytes]]:
-        """Yield the last line if it has no newline, and report what is missing behind it."""
-        is_told = self._unfinished is None
+        """Yield the last line if it has no newline."""
         if self._is_too_long():
             self._tell(self.position, self._size, "too long")
         elif self._tail:
             self._is_last = True
-            yield self._hand_out(b"".join(self._tail))
+            yield self._hand_out(self.rest())
             self._is_last = False
         self.position += self._size
         self._tail, self._size = [], 0
+        if self._is_cut:
+            self._tell(self.position, 0, "cut")
 
     def _hand_out(self, text: bytes) -> list[bytes]:
-        self.has_text = self.has_text or bool(text.strip())
+        self.has_text = self.has_text or bool(text.strip(_BLANK))
+        self.is_utf8 = _is_utf8(text)
         self._block, self._looked_at = text.split(b"\n"), (0, self.position)
         return self._block
 
@@ -333,9 +352,9 @@ class _Lines:
         try:
             return file.read(_CHUNK) or b""
         except CutShortError:
-            # The beginning of a record here is no writer stopped: the rest was there once.
-            self.has_text = True
-            self._tell(self.position + self._size, 0, "cut")
+            # A record begun here was not left by a writer stopped: its rest was there once.
+            self._unfinished = "torn"
+            self._is_cut = self.has_text = True
             return b""
 
     def _goes_on(self) -> bool:
@@ -368,6 +387,23 @@ class _Lines:
             return None  # moved away, and nothing in its place yet
 
 
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decode_strictly(line: bytes) -> Record:
+    """Decode *line*; the decoder alone would not look into keys it does not know."""
+    if not line.isascii():
+        line.decode()
+    return _decode(line)
+
+
 class Part(NamedTuple):
     """A stretch of a line: a record, or None for what is lost."""
 
@@ -379,30 +415,37 @@ class Part(NamedTuple):
 def parse_record(line: bytes) -> Record | None:
     """Return the record *line* is, with keys of the wrong type left out; None if it is none."""
     try:
-        record = _decode(line)
-    except _UNDECODABLE:
-        return _salvaged(line)
+        record = _decode_strictly(line)
+    except _UNDECODABLE as error:
+        return _salvaged(line, mend=True, is_deep=isinstance(error, RecursionError))
     record.line = line
     return record
 
 
-def parse_records(line: bytes) -> list[Record]:
-    """Return the records of *line*: one, several where newlines were lost, or none."""
-    record = parse_record(line)
-    if record is not None:
-        return [record]
-    return [part.record for part in split_line(line) if part.record is not None]
+def parse_records(line: bytes, *, is_ended: bool = True) -> list[Record]:
+    """Return the records of *line*: one, several where newlines were lost, or none; see `split_line`."""
+    try:
+        record = _decode_strictly(line)
+    except _UNDECODABLE:
+        return [part.record for part in split_line(line, is_ended=is_ended) if part.record is not None]
+    record.line = line
+    return [record]
 
 
-def split_line(line: bytes) -> Iterator[Part]:
-    """Split a line that is not one record into the records in it and what is lost; nothing if it is blank.
+def split_line(line: bytes, *, is_ended: bool = True) -> Iterator[Part]:
+    """Split a line into the records in it and what is lost; nothing if it is blank.
 
     From the front: records with nothing or one damaged byte between them, as a lost or a
     flipped newline leaves them. From the back: the end of the line from some head on, as a
     torn write leaves it; no two heads can both begin a record that ends with the line.
     A head in between proves nothing: a record's own payload may hold one.
+
+    Args:
+        line: The line, its newline left out.
+        is_ended: Whether it had one. A record glued behind a torn one brings its newline with it;
+            without one, what looks like a record at the end may be a piece of the torn one.
     """
-    if not line.strip():
+    if not line.strip(_BLANK):
         return
     record = parse_record(line)
     if record is not None:
@@ -412,9 +455,9 @@ def split_line(line: bytes) -> Iterator[Part]:
     for part in _front(line):
         yield part
         position = part.end
-    if not line[position:].strip():
+    if not line[position:].strip(_BLANK):
         return
-    start, record = _back(line, position)
+    start, record = _back(line, position) if is_ended else (len(line), None)
     if start > position:
         yield Part(position, start, None)
     if record is not None:
@@ -437,7 +480,7 @@ def _front(line: bytes) -> Iterator[Part]:
         yield Part(position, end, record)
         position = end
         if not _HEAD.match(line, end) and _HEAD.match(line, end + 1):
-            if line[end : end + 1].strip():
+            if line[end : end + 1].strip(_BLANK):
                 yield Part(end, end + 1, None)
             position = end + 1
 
@@ -445,9 +488,10 @@ def _front(line: bytes) -> Iterator[Part]:
 def _back(line: bytes, position: int) -> tuple[int, Record | None]:
     """Return the record the line ends with and where it begins; the end of the line and None if none."""
     tried = 0
-    if line.rstrip().endswith(b"}"):
+    if line.rstrip(_BLANK).endswith(b"}"):
         for start in _from_both_ends([match.start() for match in _HEAD.finditer(line, position)]):
-            record = parse_record(line[start:])
+            # Whoever writes a head writes plain JSON: mending here would only cost time.
+            record = _salvaged(line[start:], mend=False)
             if record is not None:
                 return start, record
             tried += len(line) - start
@@ -466,9 +510,9 @@ def _from_both_ends(places: list[int]) -> Iterator[int]:
         low, high = low + 1, high - 1
 
 
-def _salvaged(line: bytes) -> Record | None:
+def _salvaged(line: bytes, *, mend: bool, is_deep: bool = False) -> Record | None:
     try:
-        keys = _decode_any(mended(line))
+        keys = _decode_any(mended(line, is_deep=is_deep) if mend else line)
     except _UNDECODABLE:
         return None
     seconds = _seconds(keys.get("ts")) if type(keys) is dict else None
@@ -487,9 +531,7 @@ def _salvaged(line: bytes) -> Record | None:
 
 
 def _has_head(keys: dict[str, Any]) -> bool:
-    return (
-        type(keys.get("run_id")) is str and type(keys.get("step")) is int and type(keys.get("type")) is str
-    )
+    return type(keys.get("run_id")) is str and type(keys.get("step")) is int and type(keys.get("type")) is str
 
 
 def _seconds(ts: object) -> float | None:

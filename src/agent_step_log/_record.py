@@ -52,6 +52,7 @@ class Record(Struct, gc=False):
     error: str | None = None
     error_type: str | None = None
     error_frames: list[dict[str, Any]] | None = None
+    start_ts: float | None = None
     parent: int | None = None
     parent_writer: str | None = None
     writer: str | None = None

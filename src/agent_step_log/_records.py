@@ -36,6 +36,8 @@ __all__ = [
     "AgentCall",
     "Event",
     "LlmCall",
+    "NamedLlmCall",
+    "NamedToolCall",
     "PlainLlmCall",
     "PlainToolCall",
     "RunEnd",
@@ -110,6 +112,12 @@ class PlainLlmCall(Struct, gc=False, omit_defaults=True):
     duration_ms: Number | None
 
 
+class NamedLlmCall(PlainLlmCall, gc=False, omit_defaults=True):
+    """A plain `llm_call` of a writer that did not create the file."""
+
+    writer: str
+
+
 class LlmCall(PlainLlmCall, gc=False, omit_defaults=True):
     """One call of a model, written when it ends."""
 
@@ -141,6 +149,8 @@ class LlmCall(PlainLlmCall, gc=False, omit_defaults=True):
     attrs: dict[str, Any] | None = None
     writer: str | None = None
     degraded: list[str] | None = None
+    #: when it began: the `ts` of its `step_start`; only on a step that has one
+    start_ts: float | None = None
 
 
 class PlainToolCall(Struct, gc=False, omit_defaults=True):
@@ -156,6 +166,12 @@ class PlainToolCall(Struct, gc=False, omit_defaults=True):
     #: the message, null when all went well
     error: str | None
     duration_ms: Number | None
+
+
+class NamedToolCall(PlainToolCall, gc=False, omit_defaults=True):
+    """A plain `tool_call` of a writer that did not create the file."""
+
+    writer: str
 
 
 class ToolCall(PlainToolCall, gc=False, omit_defaults=True):
@@ -174,6 +190,8 @@ class ToolCall(PlainToolCall, gc=False, omit_defaults=True):
     attrs: dict[str, Any] | None = None
     writer: str | None = None
     degraded: list[str] | None = None
+    #: when it began: the `ts` of its `step_start`; only on a step that has one
+    start_ts: float | None = None
 
 
 class AgentCall(Struct, gc=False, omit_defaults=True):
@@ -195,6 +213,8 @@ class AgentCall(Struct, gc=False, omit_defaults=True):
     attrs: dict[str, Any] | None = None
     writer: str | None = None
     degraded: list[str] | None = None
+    #: when it began: the `ts` of its `step_start`; only on a step that has one
+    start_ts: float | None = None
 
 
 class Event(Struct, gc=False, omit_defaults=True):

@@ -23,7 +23,7 @@ class RepairReport:
     Attributes:
         output: The clean copy; None when only asked.
         kept: Records in it.
-        dropped: The stretches left out.
+        dropped: The stretches left out, an unfinished last line among them.
     """
 
     output: Path | None
@@ -55,7 +55,7 @@ def repair(
         raise LogSourceError(path, "not a file; repair takes one log at a time")
     report = RepairReport(Path(output) if output is not None else None)
     if report.output is None:
-        for _ in read_file(path, on_damage=report.dropped.append):
+        for _ in read_file(path, on_damage=report.dropped.append, report_unfinished=True):
             report.kept += 1
         return report
     if report.output.exists() and report.output.samefile(path):
@@ -67,9 +67,11 @@ def repair(
     try:
         fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
-            for record in read_file(path, on_damage=report.dropped.append):
+            for record in read_file(path, on_damage=report.dropped.append, report_unfinished=True):
                 file.write(record.line + b"\n")
                 report.kept += 1
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.replace(report.output)
     finally:
         unfinished.unlink(missing_ok=True)

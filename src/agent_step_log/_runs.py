@@ -18,10 +18,9 @@ from time import time
 from typing import TYPE_CHECKING
 
 from agent_step_log._process import is_alive
-from agent_step_log._reader import read_file
-from agent_step_log._sources import log_files
+from agent_step_log._reader import read_files, read_records
 from agent_step_log._summary import RunFold, Summary
-from agent_step_log.errors import LogFormatError, LogSourceError, LogTooNewError
+from agent_step_log.errors import LogSourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +33,6 @@ __all__ = ["SILENT_S", "Run", "RunInfo", "Step", "list_runs", "read_run"]
 
 SILENT_S = 15 * 60.0
 
-_ENDINGS = frozenset({"llm_call", "tool_call", "agent_call"})
 StepKey = tuple[str | None, int]
 
 
@@ -82,12 +80,13 @@ class RunInfo:
 
     def add(self, record: Record, path: Path) -> None:
         """Take one record in."""
-        if path not in self.paths:
+        # The first question answers all but the first record of a file, and is cheap.
+        if not (self.paths and self.paths[-1] is path) and path not in self.paths:
             self.paths.append(path)
         self.fold.add(record)
         if record.type == "step_start":
             self.in_flight[record.writer, record.step] = record
-        elif record.type in _ENDINGS:
+        elif record.step > 0:
             self.in_flight.pop((record.writer, record.step), None)
         elif record.type == "run_start":
             self.headers.append(record)
@@ -100,34 +99,18 @@ def list_runs(source: Source, *, on_damage: OnDamage | None = None) -> list[RunI
 
     Args:
         source: A file, directory or pattern; see `read_log`.
-        on_damage: Called once for each stretch skipped, and for each file of many that is no log
-            or is of a later format.
+        on_damage: Called once for each stretch skipped; see `read_log`.
 
     Raises:
         LogSourceError, LogFormatError, LogTooNewError, OSError: as `read_log`.
     """
     runs: dict[str, RunInfo] = {}
-    for path, record in _records(source, on_damage or _ignore):
+    for path, record in read_records(source, on_damage=on_damage):
         info = runs.get(record.run_id)
         if info is None:
             info = runs[record.run_id] = RunInfo(record.run_id)
         info.add(record, path)
     return sorted(runs.values(), key=lambda info: info.fold.first_ts or 0.0)
-
-
-def _records(source: Source, on_damage: OnDamage) -> Iterator[tuple[Path, Record]]:
-    from agent_step_log._reader import Damage
-
-    files = log_files(source)
-    for path in files:
-        try:
-            for record in read_file(path, on_damage=on_damage):
-                yield path, record
-        except LogFormatError as error:
-            if len(files) == 1:
-                raise
-            why = "of a later format" if isinstance(error, LogTooNewError) else "not a log"
-            on_damage(Damage(str(path), 0, path.stat().st_size, why))
 
 
 @dataclass
@@ -185,6 +168,8 @@ class Step:
         """Unix seconds; worked out from the ending where the beginning was not recorded."""
         if self.start is not None:
             return self.start.ts
+        if self.record.start_ts is not None:
+            return self.record.start_ts
         return self.record.ts - max(self.duration_ms or 0.0, 0.0) / 1000
 
 
@@ -228,16 +213,16 @@ def read_run(source: Source, run_id: str | None = None) -> Run:
         LogSourceError: There is no such run, or several it could be.
         LogFormatError, LogTooNewError, OSError: as `read_log`.
     """
-    wanted = _the_run(list_runs(source), source, run_id)
+    elsewhere: list[Damage] = []
+    wanted = _the_run(list_runs(source, on_damage=elsewhere.append), source, run_id)
     info = RunInfo(wanted.run_id)
     damage: list[Damage] = []
     steps: dict[StepKey, Step] = {}
-    for path in wanted.paths:
-        for record in read_file(path, on_damage=damage.append):
-            if record.run_id == info.run_id:
-                info.add(record, path)
-                if record.step > 0:
-                    _take_in(steps, record)
+    for path, record in read_files(wanted.paths, on_damage=damage.append):
+        if record.run_id == info.run_id:
+            info.add(record, path)
+            if record.step > 0:
+                _take_in(steps, record)
     return Run(info, _tree(steps), damage)
 
 
@@ -297,7 +282,3 @@ def _is_below(steps: dict[StepKey, Step], step: Step, above: Step) -> bool:
         seen.add((current.writer, current.number))
         current = steps.get(_parent_key(current))
     return False
-
-
-def _ignore(damage: Damage) -> None:
-    """Tell nobody."""

@@ -11,19 +11,25 @@ outright may be called anything.
 from __future__ import annotations
 
 import glob
-import gzip
 import os
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from agent_step_log.errors import LogSourceError, MissingExtraError
 
 if TYPE_CHECKING:
     from agent_step_log._reader import Source
 
-__all__ = ["is_compressed", "log_files", "open_bytes"]
+__all__ = ["CutShortError", "is_compressed", "log_files", "next_file", "open_bytes"]
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+_COMPRESSED = (".gz", ".zst")
+_ZSTD_FEED = 4096  # compressed bytes taken at once: even of zeros these make some 100 MB at most
+
+
+class CutShortError(Exception):
+    """A compressed file ends early or is damaged; all that could be had of it has been read."""
 
 
 def log_files(source: Source) -> list[Path]:
@@ -55,27 +61,100 @@ def log_files(source: Source) -> list[Path]:
 
 def is_compressed(path: Path) -> bool:
     """Whether *path* is read through a decompressor, and so cannot be sought or followed."""
-    return path.suffix in (".gz", ".zst")
+    return path.suffix in _COMPRESSED
+
+
+def next_file(path: Path, status: os.stat_result) -> Path:
+    """Return what to read after the file of *status*, which once was at *path* and was moved aside."""
+    files = [file for file in _rotated(path) if not is_compressed(file)]
+    for file, after in pairwise([*files, path]):
+        there = file.stat()
+        if (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino):
+            return after
+    return path
 
 
 def open_bytes(path: Path) -> IO[bytes]:
     """Open *path* for reading, decompressed. The caller closes it.
+
+    Reading a compressed file raises `CutShortError` where it ends early or is damaged.
 
     Raises:
         MissingExtraError: a .zst file without the zstandard library.
         OSError: it cannot be opened.
     """
     if path.suffix == ".gz":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
+        return cast("IO[bytes]", _Gzip(path))
     if path.suffix == ".zst":
+        return cast("IO[bytes]", _Zstd(path))
+    return path.open("rb", buffering=0)
+
+
+class _Gzip:
+    """A gzip file, read so that nothing decompressed before a damaged place is lost."""
+
+    def __init__(self, path: Path) -> None:
+        import gzip
+        import zlib
+
+        self._errors = (EOFError, gzip.BadGzipFile, zlib.error)
+        self._file = gzip.GzipFile(path, "rb")
+
+    def read(self, size: int) -> bytes:
+        try:
+            # read() would drop what it already has when it meets the damage.
+            return self._file.read1(size)
+        except self._errors as error:
+            raise CutShortError from error
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Zstd:
+    """A zstd file of any number of frames; like `_Gzip`. The library's own stream takes a cut for the end."""
+
+    def __init__(self, path: Path) -> None:
         try:
             import zstandard
         except ModuleNotFoundError:
             message = f"Reading {path} needs 'zstandard': pip install 'agent-step-log[tap]'"
             raise MissingExtraError(message) from None
-        decompressor = zstandard.ZstdDecompressor()
-        return cast("IO[bytes]", decompressor.stream_reader(path.open("rb"), read_across_frames=True))
-    return path.open("rb", buffering=0)
+        self._error = zstandard.ZstdError
+        self._library = zstandard.ZstdDecompressor()
+        self._frame: Any = None
+        self._rest = b""  # compressed bytes of the frame to come
+        self._file = path.open("rb")
+
+    def read(self, _size: int) -> bytes:
+        while True:
+            compressed = self._rest or self._file.read(_ZSTD_FEED)
+            self._rest = b""
+            if not compressed:
+                if self._frame is not None:
+                    self._frame = None
+                    raise CutShortError
+                return b""
+            data = self._decompress(compressed)
+            if data:
+                return data
+
+    def _decompress(self, compressed: bytes) -> bytes:
+        try:
+            if self._frame is None:
+                self._frame = self._library.decompressobj()
+            data: bytes = self._frame.decompress(compressed)
+        except self._error as error:
+            self._frame = None
+            self._file.seek(0, os.SEEK_END)
+            raise CutShortError from error
+        if self._frame.eof:
+            self._rest = self._frame.unused_data
+            self._frame = None
+        return data
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _is_log(path: Path) -> bool:
@@ -83,5 +162,6 @@ def _is_log(path: Path) -> bool:
 
 
 def _rotated(path: Path) -> list[Path]:
+    """Return the files *path* was rotated into, oldest first; compressed since, maybe."""
     pattern = f"{glob.escape(path.stem)}.[0-9][0-9][0-9][0-9][0-9][0-9]{glob.escape(path.suffix)}"
-    return sorted(path.parent.glob(pattern))
+    return sorted(file for suffix in ("", *_COMPRESSED) for file in path.parent.glob(pattern + suffix))

@@ -15,17 +15,21 @@ from gc import is_tracked
 from itertools import count
 from time import time
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, overload
-from weakref import WeakSet
+from weakref import WeakMethod, WeakSet
 
 import msgspec
+from msgspec.structs import astuple
 
 from agent_run_id import RunContext, RunId, current_run
 from agent_step_log._failure import Failure, failure_of
+from agent_step_log._interrupts import is_from_signal
 from agent_step_log._process import process_facts
 from agent_step_log._records import (
     FORMAT_VERSION,
     Event,
     LlmCall,
+    NamedLlmCall,
+    NamedToolCall,
     PlainLlmCall,
     PlainToolCall,
     RunEnd,
@@ -33,7 +37,7 @@ from agent_step_log._records import (
     ToolCall,
 )
 from agent_step_log._steps import SETTABLE, AgentStep, LlmStep, MeasuredStep, ToolStep, enclosing, scope
-from agent_step_log._values import MAX_RECORD_BYTES, encode_record, may_explode, plain, type_name
+from agent_step_log._values import MAX_RECORD_BYTES, encode_record, json_text, may_explode, plain
 from agent_step_log._version import __version__
 from agent_step_log._writer import Durability, Health, LogWriter, OnError
 
@@ -109,8 +113,8 @@ class StepLog:
         self.run_id = str(run.run_id)
         self.path = _file_of(path, run.run_id)
         self._bus = bus
-        self._steps = count(1)
-        self._unnumbered = count()  # lines that took no number: endings and run records
+        self._counts = _Counts()
+        self._steps = self._counts.numbers
         self._degraded = count()
         self._summary: Fold | None = None
         self._is_ended = False
@@ -119,13 +123,12 @@ class StepLog:
             durability=durability,
             on_error=on_error,
             rotate_bytes=rotate_bytes,
-            before_rotation=self._fold,
-            count_lines=self._count_lines,
+            # Neither may hold this log: a log that is dropped ends its run at once.
+            before_rotation=_weakly(self._fold),
+            count_lines=self._counts.lines,
         )
         self._folded_to = self._writer.opened_at
         self.writer = None if self._writer.created else _new_writer_id()
-        # A record that is published, or names its writer, is not a plain one.
-        self._in_full = bus is not None or self.writer is not None
         self._follow_writer()
         self._header: dict[str, Any] = {
             "agent": agent if agent is not None else run.agent,
@@ -175,7 +178,7 @@ class StepLog:
             or error is not None
             or parent is not None
             or agent is not None
-            or self._in_full
+            or self._bus is not None
             or current_scope() is not None
             or (model.__class__ is not str and model is not None)
         ):
@@ -188,12 +191,16 @@ class StepLog:
         record = PlainLlmCall(
             self.run_id, step, "llm_call", now, model, input_tokens, output_tokens, stop_reason, duration_ms
         )
+        if self.writer is not None:
+            record = NamedLlmCall(*astuple(record), writer=self.writer)
         try:
             line = _encode(record) + b"\n"
             if len(line) > MAX_RECORD_BYTES:
                 raise ValueError
             written = self._write(line)
-        except Exception:  # noqa: BLE001  a value, or the disk: neither may break the agent
+        except Exception as failure:  # a value, or the disk: neither may break the agent
+            if is_from_signal(failure):
+                raise
             counts = (input_tokens, output_tokens, stop_reason, duration_ms)
             self.put(self._llm_record(model, *counts, more, step), "step.llm_call")
             return step
@@ -238,7 +245,7 @@ class StepLog:
             or parent is not None
             or agent is not None
             or attrs is not None
-            or self._in_full
+            or self._bus is not None
             or current_scope() is not None
             or tool.__class__ is not str
         ):
@@ -250,6 +257,8 @@ class StepLog:
         step = next(self._steps)
         now = time()
         record = PlainToolCall(self.run_id, step, "tool_call", now, tool, input, output, None, duration_ms)
+        if self.writer is not None:
+            record = NamedToolCall(*astuple(record), writer=self.writer)
         try:
             # Only a container of containers is tracked; text, the usual payload, is not.
             if (is_tracked(output) and may_explode(output)) or (is_tracked(input) and may_explode(input)):
@@ -258,7 +267,9 @@ class StepLog:
             if len(line) > MAX_RECORD_BYTES:
                 raise ValueError
             written = self._write(line)
-        except Exception:  # noqa: BLE001  a value, or the disk: neither may break the agent
+        except Exception as failure:  # a value, or the disk: neither may break the agent
+            if is_from_signal(failure):
+                raise
             self.put(self._tool_record(tool, input, output, duration_ms, step), "step.tool_call")
             return step
         if written != len(line) or now > self._attend_at:
@@ -434,7 +445,7 @@ class StepLog:
             is_numbered: False for one that took no number of its own: an ending or a run record.
         """
         if not is_numbered:
-            next(self._unnumbered)
+            next(self._counts.unnumbered)
         line = encode_record(record)
         if record.degraded is not None:
             next(self._degraded)
@@ -513,10 +524,6 @@ class StepLog:
         self._write = self._writer.write
         self._attend_at = self._writer.attend_at
 
-    def _count_lines(self) -> int:
-        """Lines handed to the writer: one for each number given out, and those that took none."""
-        return _peek(self._steps) - 1 + _peek(self._unnumbered)
-
     def _publish(self, topic: str, record: Any) -> None:
         with suppress(Exception):  # a bus has its own error hook; the agent is not it
             self._bus.emit(topic, record)  # type: ignore[union-attr]
@@ -579,14 +586,38 @@ class StepLog:
         """Become a writer of its own in a forked child: own id, own numbers, own header when it records."""
         self._writer.after_fork()
         self.writer = _new_writer_id()
-        self._steps = count(1)
-        self._unnumbered = count()
+        self._counts.restart()
+        self._steps = self._counts.numbers
         self._degraded = count()
         self._is_ended = False
-        self._in_full = True
         self._follow_writer()
         # Before its first record: a child that records nothing writes no header either.
         self._writer.before_next = self._write_header
+
+
+class _Counts:
+    """What has been handed to the writer, counted without a lock: `next` of a counter is atomic."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self.numbers = count(1)  # given to steps and events; each stands for one line
+        self.unnumbered = count()  # lines that took no number: endings and run records
+
+    def lines(self) -> int:
+        return _peek(self.numbers) - 1 + _peek(self.unnumbered)
+
+
+def _weakly(method: Callable[[], object]) -> Callable[[], object]:
+    """Return a call of *method* that does not keep its object alive, and does nothing once it is gone."""
+    reference = WeakMethod(method)
+
+    def call() -> object:
+        bound = reference()
+        return bound() if bound is not None else None
+
+    return call
 
 
 def _run_of(run_id: str | None) -> RunContext:
@@ -610,11 +641,14 @@ def _file_of(path: str | os.PathLike[str], run_id: RunId) -> Path:
 
 def _fill(record: LlmCall, fields: Mapping[str, Any]) -> None:
     """Set keys of *record* by name; those it does not have go into its attrs."""
+    strange: dict[str, Any] = {}
     for key, value in fields.items():
         if key in SETTABLE:
             setattr(record, key, value)
         else:
-            record.attrs = {**(record.attrs or {}), key: value}
+            strange[key] = value
+    if strange:
+        record.attrs = {**(record.attrs or {}), **strange}
 
 
 def _peek(counter: count[int]) -> int:
@@ -630,8 +664,9 @@ def _name(value: object) -> str:
     """Return a tool's or model's name as text, whatever was given for one."""
     if type(value) is str:
         return value
-    form = plain(value)
-    return form if type(form) is str else f"<{type_name(type(value))}>" if form is value else str(form)
+    text = json_text(value)
+    # What JSON writes as text is that text; anything else is named by its JSON.
+    return str(msgspec.json.decode(text)) if text.startswith('"') else text
 
 
 def _status_of(error: BaseException | None) -> Status:

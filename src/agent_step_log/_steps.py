@@ -41,7 +41,7 @@ _GENERATOR = 0x20 | 0x200  # inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 #: Keys of an llm_call its caller may set by name; the rest is the recorder's to fill in.
 SETTABLE = frozenset(LlmCall.__struct_fields__) - {
     *("run_id", "step", "type", "ts", "error", "error_type", "error_frames"),
-    *("parent", "parent_writer", "agent", "writer", "degraded"),
+    *("parent", "parent_writer", "agent", "writer", "degraded", "start_ts"),
 }
 _ABANDONED = "never ended: its handle was dropped"
 
@@ -57,6 +57,13 @@ def enclosing(log: StepLog) -> MeasuredStep | None:
     return step
 
 
+def _open(step: MeasuredStep | None) -> MeasuredStep | None:
+    """Return *step*, or the nearest around it that has not ended."""
+    while step is not None and step.ended:
+        step = step.outer
+    return step
+
+
 class MeasuredStep:
     """One step being measured; see the module for what holds for all of them.
 
@@ -67,10 +74,12 @@ class MeasuredStep:
 
     __slots__ = (
         "__weakref__",
+        "_before",
         "_frame",
         "_kind",
         "_live",
         "_start",
+        "_start_ts",
         "_stream_state",
         "agent",
         "attrs",
@@ -94,7 +103,10 @@ class MeasuredStep:
         self.log = log
         self.attrs = attrs
         self.error: object = None
-        self.outer: MeasuredStep | None = None
+        # The scope around this one, for good. It was made before this one, so following
+        # `outer` always ends, however scopes and contexts are entered later.
+        self.outer = _open(scope.get())
+        self._before: MeasuredStep | None = None
         self._kind = kind
         self._frame: object = None
         self._stream_state: str | None = None
@@ -104,12 +116,13 @@ class MeasuredStep:
         self.parent, self.parent_writer = log.parent_of(around, parent)
         self.step = log.next_step()
         self._live = True
+        self._start_ts = time()
         log.put(
             StepStart(
                 log.run_id,
                 self.step,
                 "step_start",
-                time(),
+                self._start_ts,
                 kind,
                 agent=start.pop("agent", self.agent),
                 parent=self.parent,
@@ -162,38 +175,38 @@ class MeasuredStep:
             self.attrs = {**(self.attrs or {}), "stream": self._stream_state}
         keys["attrs"] = self.attrs
         keys["writer"] = self.writer
+        keys["start_ts"] = self._start_ts
         if error is not None:
             failure = failure_of(error)
             keys["error_type"], keys["error_frames"] = failure.error_type, failure.error_frames
         return keys
 
-    def push(self) -> None:
-        """Make it the scope of the running context."""
-        outer = scope.get()
-        while outer is not None and outer.ended:
-            outer = outer.outer
-        self.outer = outer
+    def push(self) -> MeasuredStep | None:
+        """Make it the scope of the running context; return what that was, for `pop`."""
+        before = scope.get()
         scope.set(self)
         current_step.set((self.log.run_id, self.step))
+        return before
 
-    def pop(self) -> None:
+    def pop(self, before: MeasuredStep | None) -> None:
         """Give the scope back, where it still is ours to give."""
         if scope.get() is self:
-            scope.set(self.outer)
-            current_step.set((self.outer.log.run_id, self.outer.step) if self.outer is not None else None)
+            scope.set(before)
+            current_step.set(None if before is None else (before.log.run_id, before.step))
 
     def __enter__(self) -> Self:
         frame = sys._getframe(1)
         if frame.f_code.co_flags & _GENERATOR:
             # Its number is enough, and keeps no reference: the frame lives as long as the generator.
             self._frame = id(frame)
-        self.push()
+        self._before = self.push()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.pop()
+        before, self._before = self._before, None
+        self.pop(before)
         if self._stream_state is None or error is not None:
             if type(error) is GeneratorExit:
                 # The consumer of a generator stopped early: its choice, not a failure.
@@ -204,7 +217,7 @@ class MeasuredStep:
         frame = sys._getframe(1)
         if frame.f_code.co_flags & _GENERATOR:
             self._frame = id(frame)
-        self.push()
+        self._before = self.push()
         return self
 
     async def __aexit__(
@@ -261,7 +274,13 @@ class LlmStep(MeasuredStep):
         """
         from agent_step_log._responses import response_fields
 
-        self.update(**response_fields(response))
+        self._take(response_fields(response))
+
+    def _take(self, fields: dict[str, Any]) -> None:
+        # Who was called is known best by the caller: dialects of one API look alike.
+        if self.fields.get("provider") is not None:
+            fields.pop("provider", None)
+        self.update(**fields)
 
     def chunk(self, chunk: object) -> None:
         """Take what one event of a provider's stream tells; the first sets `ttft_ms`."""
@@ -289,7 +308,7 @@ class LlmStep(MeasuredStep):
     def _finish(self, duration_ms: float, error: object) -> None:
         fields = self.fields
         if self._chunks is not None:
-            self.update(**self._chunks.fields())
+            self._take(self._chunks.fields())
         request_model = fields.pop("request_model")
         model = fields.pop("model", None) or request_model
         if request_model == model:

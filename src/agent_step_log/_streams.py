@@ -85,7 +85,7 @@ class Stream(_Passing, Iterator[Item], Generic[Item]):
         self._next = iter(source)
 
     def __next__(self) -> Item:
-        self._step.push()
+        before = self._step.push()
         try:
             item = next(self._next)
         except StopIteration:
@@ -95,7 +95,7 @@ class Stream(_Passing, Iterator[Item], Generic[Item]):
             self._finish(None, error)
             raise
         finally:
-            self._step.pop()
+            self._step.pop(before)
         self._see(item)
         return item
 
@@ -132,7 +132,7 @@ class AsyncStream(_Passing, AsyncIterator[Item], Generic[Item]):
         self._next = aiter(source)
 
     async def __anext__(self) -> Item:
-        self._step.push()
+        before = self._step.push()
         try:
             item = await anext(self._next)
         except StopAsyncIteration:
@@ -142,7 +142,7 @@ class AsyncStream(_Passing, AsyncIterator[Item], Generic[Item]):
             self._finish(None, error)
             raise
         finally:
-            self._step.pop()
+            self._step.pop(before)
         self._see(item)
         return item
 

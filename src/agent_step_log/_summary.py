@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from agent_step_log._quantiles import Latencies
-from agent_step_log._reader import read_log
+from agent_step_log._reader import parse_records, read_log
+from agent_step_log.errors import LogSourceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,6 +136,8 @@ class RunFold:
             self.counts[kind] += 1
             if kind != "event":
                 self._ended(record)
+        elif self.open:
+            self.open.pop((record.writer, record.step), None)  # ended by a type of a later version
 
     def _ended(self, record: Record) -> None:
         self.open.pop((record.writer, record.step), None)
@@ -231,9 +232,9 @@ class Fold:
                     rest += chunk
                     continue
                 for line in (rest + head).split(b"\n"):
-                    record = _quick(line)
-                    if record is not None and record.run_id == run_id:
-                        fold.add(record)
+                    for record in parse_records(line):
+                        if record.run_id == run_id:
+                            fold.add(record)
                 offset += len(rest) + len(head) + 1
                 rest = tail
         return offset
@@ -258,11 +259,14 @@ def summarize(source: Source, run_id: str | None = None, *, on_damage: OnDamage 
         on_damage: Called once for each stretch skipped.
 
     Raises:
-        LogSourceError, LogFormatError, LogTooNewError, OSError: as `read_log`.
+        LogSourceError: There is nothing to read, or no run *run_id* in it.
+        LogFormatError, LogTooNewError, OSError: as `read_log`.
     """
     folds: dict[str, RunFold] = {}
     for record in read_log(source, run_id=run_id, on_damage=on_damage):
         folds.setdefault(record.run_id, RunFold()).add(record)
+    if run_id is not None and not folds:
+        raise LogSourceError(source, f"no run {run_id!r} in it")
     if len(folds) == 1:
         [(only, fold)] = folds.items()
         return fold.result(only)
@@ -275,15 +279,6 @@ def summarize(source: Source, run_id: str | None = None, *, on_damage: OnDamage 
     summary = total.result(run_id or "*")
     summary.duration_ms = duration
     return summary
-
-
-def _quick(line: bytes) -> Record | None:
-    from agent_step_log._reader import _decode, _whole
-
-    try:
-        return _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _whole(line) if line.strip() else None
 
 
 def _group(groups: dict[str, _Group], name: str | None) -> _Group:

@@ -33,6 +33,8 @@ from uuid import UUID
 
 import msgspec
 
+from agent_step_log._interrupts import is_from_signal
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -252,8 +254,10 @@ def encode_record(record: msgspec.Struct) -> bytes:
             if is_tracked(value) and may_explode(value):
                 return _encode_degraded(record)
         line = _encode(record)
-    except Exception:  # noqa: BLE001  the walk answers every case
-        return _encode_degraded(record)
+    except Exception as error:
+        if is_from_signal(error):
+            raise
+        return _encode_degraded(record)  # the walk answers every case
     return line + b"\n" if len(line) <= MAX_RECORD_BYTES else _encode_degraded(record)
 
 

@@ -7,10 +7,12 @@ Memory follows the steps open at one time, not the length of the log.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from agent_step_log._runs import RunInfo, _records
+from agent_step_log._reader import read_records
+from agent_step_log._runs import RunInfo
 
 if TYPE_CHECKING:
     from agent_step_log._reader import Damage, Source
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Problem", "VerifyReport", "verify"]
 
-_ENDINGS = frozenset({"llm_call", "tool_call", "agent_call"})
 _BACKWARDS_S = 1.0  # two threads may pass each other by less
 
 #: Numbers a killed writer may have handed out and not written: one for each thread that was at it.
@@ -74,10 +75,11 @@ def verify(source: Source) -> VerifyReport:
     writers: dict[tuple[str, str | None], _Numbers] = {}
 
     def note_damage(damage: Damage) -> None:
-        text = f"{damage.length} bytes at offset {damage.offset} are {_what(damage.reason)}"
-        report.problems.append(Problem("damage", True, text, damage.path))
+        # A writer that was killed, or has just begun, explains an unfinished last line.
+        is_error = damage.reason != "unfinished"
+        report.problems.append(Problem("damage", is_error, _damage_text(damage), damage.path))
 
-    for path, record in _records(source, note_damage):
+    for path, record in read_records(source, on_damage=note_damage, report_unfinished=True):
         report.records += 1
         info = runs.setdefault(record.run_id, RunInfo(record.run_id))
         info.add(record, path)
@@ -96,12 +98,12 @@ def verify(source: Source) -> VerifyReport:
 
 
 class _Numbers:
-    """The numbers one writer of one run has used, in memory bounded by how far they are out of order."""
+    """The numbers one writer of one run has used."""
 
     def __init__(self) -> None:
-        self.low = 0  # every number up to here has been met
-        self.above: set[int] = set()  # met, beyond a gap
+        self.met = _Ranges()
         self.open: set[int] = set()  # begun and not ended
+        self.is_closed = False  # it wrote its run_end, and with it everything before
         self.last_ts = 0.0
 
     def take(self, record: Record) -> list[tuple[str, str]]:
@@ -115,46 +117,64 @@ class _Numbers:
             if value is not None and value < 0:
                 wrong.append(("negative", f"{name} is {value}"))
         number = record.step
+        self.is_closed = self.is_closed or record.type == "run_end"
         if number <= 0:
             return wrong
-        if record.type in _ENDINGS and number in self.open:
+        if record.type != "step_start" and number in self.open:
             self.open.discard(number)
             return wrong
-        if number <= self.low or number in self.above:
+        if not self.met.add(number):
             wrong.append(("duplicate", f"number {number} is used twice"))
-            return wrong
-        if record.type == "step_start":
+        elif record.type == "step_start":
             self.open.add(number)
-        self._meet(number)
         return wrong
 
-    def _meet(self, number: int) -> None:
-        self.above.add(number)
-        while self.low + 1 in self.above:
-            self.low += 1
-            self.above.discard(self.low)
+
+class _Ranges:
+    """A set of numbers from 1 on, kept as its unbroken ranges: one for a whole log, whatever its length."""
+
+    def __init__(self) -> None:
+        self.firsts: list[int] = []
+        self.lasts: list[int] = []
+
+    def add(self, number: int) -> bool:
+        """Add *number*; False when it is in already."""
+        at = bisect_right(self.firsts, number)  # the range before this place is the one it may be in
+        if at and number <= self.lasts[at - 1]:
+            return False
+        extends = at > 0 and self.lasts[at - 1] == number - 1
+        meets = at < len(self.firsts) and self.firsts[at] == number + 1
+        if extends and meets:
+            self.lasts[at - 1] = self.lasts.pop(at)
+            del self.firsts[at]
+        elif extends:
+            self.lasts[at - 1] = number
+        elif meets:
+            self.firsts[at] = number
+        else:
+            self.firsts.insert(at, number)
+            self.lasts.insert(at, number)
+        return True
 
     def gaps(self) -> list[tuple[int, int]]:
         """Return the missing numbers as ``(first, last)`` ranges."""
-        ranges, low = [], self.low
-        for number in sorted(self.above):
-            if number > low + 1:
-                ranges.append((low + 1, number - 1))
-            low = number
-        return ranges
+        ends = [0, *self.lasts]
+        return [
+            (last + 1, first - 1) for last, first in zip(ends, self.firsts, strict=False) if first > last + 1
+        ]
 
     @property
     def highest(self) -> int:
-        return max(self.above, default=self.low)
+        return self.lasts[-1] if self.lasts else 0
 
 
 def _gaps(info: RunInfo, writer: str | None, numbers: _Numbers) -> list[Problem]:
     problems = []
     whose = f" of writer {writer}" if writer else ""
-    for first, last in numbers.gaps():
+    for first, last in numbers.met.gaps():
         which = f"number {first}" if first == last else f"numbers {first} to {last}"
         # A killed process takes with it what its threads were about to write: never acknowledged.
-        in_hand = info.status in ("interrupted", "running") and last > numbers.highest - _IN_HAND
+        in_hand = not numbers.is_closed and last > numbers.met.highest - _IN_HAND
         why = " (not acknowledged when the process was killed)" if in_hand else ""
         text = f"{which}{whose} missing{why}"
         problems.append(Problem("gap", not in_hand, text, str(info.paths[0]), info.run_id, first))
@@ -178,7 +198,18 @@ def _endings(info: RunInfo) -> list[Problem]:
     return problems
 
 
-def _what(reason: str) -> str:
-    return {"torn": "the beginning of a record, torn off", "too long": "one line too long to read"}.get(
-        reason, reason
-    )
+_REASONS = {
+    "torn": "the beginning of a record, torn off",
+    "unfinished": "the beginning of a record its writer did not finish",
+    "too long": "one line too long to read",
+}
+
+
+def _damage_text(damage: Damage) -> str:
+    if damage.reason == "cut":
+        return f"the compressed file is cut short or damaged after {damage.offset} bytes of text"
+    if damage.reason in ("not a log", "of a later format"):
+        return f"the file is {damage.reason}"
+    stretch = "1 byte" if damage.length == 1 else f"{damage.length} bytes"
+    verb = "is" if damage.length == 1 else "are"
+    return f"{stretch} at offset {damage.offset} {verb} {_REASONS.get(damage.reason, damage.reason)}"

@@ -10,10 +10,10 @@ What every caller relies on:
     no raise   unless on_error="raise"; what is not on disk is counted in `Health`
 
 When a write fails or comes up short (ENOSPC, EIO, EFBIG, a closed descriptor), the
-line is kept in a bounded buffer and tried again before the next one. A fragment
-left by a short write is closed off with a newline, so it never swallows the record
-after it. Ten times a second at most the path is looked at: a file that was deleted or
-moved away is opened anew.
+line is kept in a bounded buffer and tried again after the next one that gets through.
+A fragment left by a short write is closed off with a newline, so it never swallows the
+record after it. Ten times a second at most the path is looked at: a file that was
+deleted or moved away is opened anew, and so is one whose descriptor is not ours any more.
 
 The descriptor keeps its number for life. Opening the log anew puts the new file
 under the same number (dup2), so a thread in mid-append cannot hit a closed one.
@@ -38,10 +38,11 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from agent_step_log._interrupts import is_from_signal
 from agent_step_log.errors import RecordLossWarning, RecordLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["Durability", "Health", "LogWriter", "OnError"]
@@ -57,13 +58,15 @@ _HELD_WRITE_BYTES = 1024 * 1024  # longer lines are written with the GIL release
 _STALL_S = 0.02  # a held write slower than this met a stalled disk ...
 _STALL_PAUSE_S = 5.0  # ... and writes give up the GIL for so long
 _MIN_FD = 200  # the log's number is moved up here, see _high
+_RESTING = 8  # numbers of closed logs kept back, see _retire
 
 
 class Health(Struct, frozen=True):
     """The recorder's account of itself at one moment. All counts are of records.
 
     Attributes:
-        written: In the file, or in files it was rotated into.
+        written: In the file, or in files it was rotated into. A call broken off from outside
+            (a signal handler that raised) is counted here whether it got that far or not.
         pending: Not in the file yet; tried again before the next record.
         dropped: Lost for good, and why is in `last_error`.
         degraded: Written, but with a value that had to give way (see docs/values.md).
@@ -106,12 +109,32 @@ def _high(fd: int) -> int:
     """
     import fcntl
 
-    try:
-        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _MIN_FD)
-    except OSError:
-        return fd  # a limit below _MIN_FD
-    os.close(fd)
-    return moved
+    for lowest in (_MIN_FD, _MIN_FD // 4):  # there may be a limit below _MIN_FD
+        try:
+            moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
+        except OSError:
+            continue
+        os.close(fd)
+        return moved
+    return fd
+
+
+_resting: deque[int] = deque()  # numbers of closed logs, not given back yet
+
+
+def _retire(fd: int) -> None:
+    """Close the file under *fd*, and give its number back only some closed logs later.
+
+    Another thread may be about to write to that number. A file or socket the agent opens
+    next must not get it: it would receive the line. Until then it is one that takes no bytes.
+    """
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(nothing, fd, inheritable=False)
+    os.close(nothing)
+    _resting.append(fd)
+    while len(_resting) > _RESTING:
+        with suppress(IndexError):  # another thread was faster
+            os.close(_resting.popleft())
 
 
 class LogWriter:
@@ -149,7 +172,7 @@ class LogWriter:
         self._before_rotation = before_rotation
         self._held_write = _load_held_write()
         self._count_lines = count_lines  # lines handed in so far, as the caller counts them
-        self._lines_looked_at = 0  # of them, at the last look at the path
+        self._written_looked_at = 0  # of them written, at the last look at the path
         self._retry: deque[bytes] = deque()
         self._fragment = False  # the file may end inside a line
         self._dropped = self._sync_failures = self._reopened = 0
@@ -158,8 +181,7 @@ class LogWriter:
         self._held_from = 0.0  # monotonic seconds from which the GIL may be held again
         # Protects the move of the file aside against a second thread; never waited for.
         self._rotating = allocate_lock()
-        # Protects the retry buffer's front while it is written out; never waited for either.
-        self._flushing = allocate_lock()
+        self._flushes: Iterator[None] = self._flush_again_and_again()
         # One fdatasync at a time. Re-entrant: a signal handler may record in the middle of one.
         self._sync_lock = RLock()
         self._written_ticket = count(1)
@@ -172,10 +194,11 @@ class LogWriter:
         #: Unix seconds from which `attend` wants to be called after a write.
         self.attend_at = 0.0
         self._real_fd = -1
-        self._inode: tuple[int, int] | None = None
+        self._inodes: tuple[tuple[int, int], ...] = ()  # of the file under that number; two while it changes
+        self._is_nameless = False  # that file was deleted, and no new one could be made yet
         try:
             self._open()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._note(error)
 
     # -- the hot path ----------------------------------------------------------
@@ -191,7 +214,9 @@ class LogWriter:
         """
         try:
             written = self.write(line)
-        except OSError:
+        except OSError as error:
+            if is_from_signal(error):
+                raise
             written = -1
         if written != len(line):
             self.care(line, written)
@@ -215,55 +240,69 @@ class LogWriter:
 
     def _choose_write(self) -> None:
         """Set `write` to what fits the moment: the plain call, or the one for a process with threads."""
-        if self._real_fd < 0 or self.closed or self._fragment or self._retry:
-            self.write = self._write_nothing
-        elif other_threads():
+        if other_threads():
             self.write = self._write_held
         else:
             self.write = partial(os.write, self._real_fd)
+        # Asked last: another thread in trouble first notes it and then swaps `write`, so that
+        # whichever of the two comes later, the trouble wins.
+        if self._real_fd < 0 or self.closed or self._fragment or self._retry or self._is_nameless:
+            self.write = self._write_nothing
 
     # -- everything else -------------------------------------------------------
 
     @property
     def health(self) -> Health:
         """The account so far; see `Health`. ``degraded`` is left to whoever encodes."""
-        pending = len(self._retry)
+        pending, dropped = len(self._retry), self._dropped
         return Health(
-            written=self._count_lines() - pending - self._dropped,
+            written=self._count_lines() - pending - dropped,
             pending=pending,
-            dropped=self._dropped,
+            dropped=dropped,
             sync_failures=self._sync_failures,
             reopened=self._reopened,
             last_error=self._last_error,
         )
+
+    def flush(self) -> None:
+        """Try once more what is pending. Never raises."""
+        self._flush()
+        self._choose_write()
 
     def close(self) -> None:
         """Try once more what is pending, then close. Lines appended later are dropped and counted."""
         if self.closed:
             return
         self._flush()
-        if self._durability == "disk":
-            self._sync()
-        self.closed = True
-        self.write = self._write_nothing
-        self._dropped += len(self._retry)
-        self._retry.clear()
-        fd, self._real_fd = self._real_fd, -1
-        self._choose_write()
-        if fd >= 0:
-            try:
-                os.close(fd)
-            except OSError as error:
-                self._note(error)
+        try:
+            if self._durability == "disk":
+                self._sync()
+        finally:
+            self.closed = True
+            fd, self._real_fd = self._real_fd, -1
+            self._choose_write()
+            self._give_up()
+            self._close_number(fd)
+            self._flushes = iter(())  # it held this object, and this object held it
+
+    def _close_number(self, fd: int) -> None:
+        try:
+            if fd >= 0 and self._owns(fd):
+                if other_threads():
+                    _retire(fd)
+                else:
+                    os.close(fd)
+        except OSError as error:
+            self._note(error)
 
     def after_fork(self) -> None:
         """Make a copy inherited by a forked child the child's own. Its descriptor is shared, and may be."""
         self.created = False
-        self._lines_looked_at = 0
+        self._written_looked_at = 0
         self._retry = deque()  # the parent still has them, and will write them
         self._dropped = self._sync_failures = self._reopened = 0
         self._rotating = allocate_lock()
-        self._flushing = allocate_lock()
+        self._flushes = self._flush_again_and_again()
         self._sync_lock = RLock()
         self._written_ticket = count(1)
         self._synced = 0
@@ -280,32 +319,48 @@ class LogWriter:
         except FileExistsError:
             fd = self._open_existing(flags)
             created = False
-        if self._real_fd >= 0:
+        status = os.fstat(fd)
+        inode = (status.st_dev, status.st_ino)
+        if not self._inodes:
+            self.created = created
+        if self._real_fd >= 0 and self._owns(self._real_fd):
+            self._inodes = (inode, *self._inodes)  # another thread may look while it is the one or the other
             os.dup2(fd, self._real_fd, inheritable=False)
             os.close(fd)
             fd = self._real_fd
         else:
             fd = _high(fd)
-            self.created = created
-        status = os.fstat(fd)
-        self._inode = (status.st_dev, status.st_ino)
-        if not S_ISREG(status.st_mode):
-            # A pipe's reader may be a thread of this process, waiting for the GIL.
-            self._held_from = inf
+        self._inodes = (inode,)
+        # A pipe's reader may be a thread of this process, waiting for the GIL.
+        self._held_from = 0.0 if S_ISREG(status.st_mode) else inf
         self._real_fd = fd
+        self._is_nameless = False
         self.opened_at = status.st_size
         self._fragment = _ends_inside_a_line(fd, status.st_size)
         self._plan_attending(time())
         self._choose_write()
-        if created and self._durability == "disk":
+        if self.closed:  # meanwhile, by another thread
+            self._real_fd = -1
+            self._close_number(fd)
+        elif created and self._durability == "disk":
             _sync_directory(self.path.parent)
 
     def _open_existing(self, flags: int) -> int:
         try:
             return os.open(self.path, flags & ~os.O_CREAT)
+        except FileNotFoundError:
+            return os.open(self.path, flags)  # a link that leads to no file yet
         except PermissionError:
             # A log that may be appended but not read; a pipe or a terminal also lands here.
             return os.open(self.path, (flags & ~os.O_CREAT & ~os.O_RDWR) | os.O_WRONLY)
+
+    def _owns(self, fd: int) -> bool:
+        """Whether *fd* still is the file opened here; somebody may have closed it, and opened another."""
+        try:
+            status = os.fstat(fd)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) in self._inodes
 
     def care(self, line: bytes, written: int) -> None:
         """Deal with a line of which only *written* bytes reached the file: keep it, and try to get it out.
@@ -321,49 +376,83 @@ class LogWriter:
         if self.closed:
             self._drop("the log is closed")
             return
-        self._retry.append(line)
         self.write = self._write_nothing
-        if not self._flush():
+        # This line in this very call: left to another thread's flush it would be acknowledged
+        # while it still is in memory only.
+        is_written = self._try(line)
+        if not is_written:
+            self._retry.append(line)
+        self._flush()
+        self._choose_write()
+        if not is_written and self._retry:
             self._complain()
 
-    def _flush(self) -> bool:
-        """Write what is pending, oldest first. True when nothing is left."""
-        # A second thread, or a signal handler inside the first one's flush, leaves its
-        # line to the flush under way; the loop looks again after the lock is given up.
-        while self._retry and self._flushing.acquire(blocking=False):
-            try:
+    def _flush(self) -> None:
+        """Write what is pending, oldest first, as far as that goes now."""
+        try:
+            next(self._flushes)
+        except ValueError:
+            pass  # under way in another thread, or in the code this signal handler interrupted
+        except StopIteration:
+            if not self.closed:
+                self._flushes = self._flush_again_and_again()
+        if self.closed:  # by another thread, while this one had a line in hand
+            self._give_up()
+
+    def _flush_again_and_again(self) -> Iterator[None]:
+        """One flush for each `next`.
+
+        A generator is the lock here. It cannot be entered twice, it never makes anybody wait,
+        and an interrupt in its middle ends it, where a lock would stay locked for ever.
+        """
+        try:
+            while True:
                 # Written first and taken off after: an interrupt in between repeats a line, and loses none.
                 while self._retry and self._try(self._retry[0]):
                     self._retry.popleft()
-                if self._retry:
-                    self._shrink()
-                    return False
-            finally:
-                self._flushing.release()
-        self._choose_write()
-        return not self._retry
+                self._shrink()
+                yield
+        except GeneratorExit:
+            raise  # nobody needs another
+        except BaseException:
+            self._flushes = self._flush_again_and_again()
+            raise
 
     def _try(self, line: bytes) -> bool:
-        for _ in range(2):
+        """Write all of *line*. False when that cannot be done now; `_last_error` says why."""
+        for _ in range(3):
+            if self.closed:
+                self._last_error = "the log is closed"
+                return False
+            fd = self._real_fd
             try:
-                if self._real_fd < 0:
+                if fd < 0 or self._is_nameless:
                     self._open()
-                if self._fragment:
-                    line = b"\n" + line.lstrip(b"\n")
-                written = os.write(self._real_fd, line)
-            except OSError as error:
+                    fd = self._real_fd
+                whole = b"\n" + line if self._fragment else line
+                written = os.write(fd, whole)
+            except (OSError, ValueError) as error:
                 self._note(error)
-                if error.errno != errno.EBADF:
+                if getattr(error, "errno", None) != errno.EBADF:
                     return False
-                # Somebody closed our descriptor. The number is free now: take a new one.
-                self._real_fd = -1
-                self._reopened += 1
+                # Somebody closed our descriptor, or another thread has just opened a new one.
+                if fd == self._real_fd and not self._owns(fd):
+                    self._real_fd = -1
+                    self._reopened += 1
                 continue
-            self._fragment = 0 < written < len(line)
-            if written == len(line):
+            if written == len(whole):
+                self._fragment = False
                 return True
+            self._fragment = self._fragment or written > 0
             # A short write: the disk has just filled up. The next one says why.
         return False
+
+    def _give_up(self) -> None:
+        """Drop what is pending: the log is closed."""
+        while self._retry:
+            with suppress(IndexError):  # another thread was faster
+                self._retry.popleft()
+                self._dropped += 1
 
     def _shrink(self) -> None:
         """Keep the retry buffer within its bounds; the oldest go first."""
@@ -377,8 +466,13 @@ class LogWriter:
         self._last_error = why
         self._complain()
 
-    def _note(self, error: OSError) -> None:
-        self._last_error = f"{errno.errorcode.get(error.errno or 0, 'error')}: {error.strerror}"
+    def _note(self, error: OSError | ValueError) -> None:
+        if is_from_signal(error):
+            raise error
+        if isinstance(error, OSError):
+            self._last_error = f"{errno.errorcode.get(error.errno or 0, 'error')}: {error.strerror}"
+        else:
+            self._last_error = f"the path cannot be used: {error}"  # it holds NUL, or no text of this system
 
     def _complain(self) -> None:
         if self._on_error == "raise":
@@ -405,10 +499,13 @@ class LogWriter:
         if self._rotate_bytes is not None:
             self._rotate_if_large(self._rotate_bytes)
         if now > self._look_at:
-            self._look_at_path()
-            self._lines_looked_at = self._count_lines()
+            # First, so that an interrupt cannot put off the next look.
             self._plan_attending(now)
-            self._choose_write()
+            try:
+                self._look_at_path()
+            finally:
+                self._written_looked_at = self._written()
+                self._choose_write()
 
     def _plan_attending(self, now: float) -> None:
         self._look_at = now + _CHECK_S
@@ -416,24 +513,44 @@ class LogWriter:
 
     def _look_at_path(self) -> None:
         """Open the log anew when its path no longer names the file written to."""
+        fd = self._real_fd
+        if self.closed or fd < 0:
+            return
+        lost_to: str | None = None
         try:
-            status = self.path.stat()
-            if (status.st_dev, status.st_ino) == self._inode:
+            status = os.fstat(fd)
+            if (status.st_dev, status.st_ino) not in self._inodes:
+                lost_to = "the log's descriptor was closed, and its number given to another file"
+            elif status.st_nlink == 0:
+                lost_to = "the log was deleted while it was written to"
+            elif self._is_named(status):
                 return
         except OSError:
-            pass  # gone: opening makes it again
+            # Closed, and nothing under its number yet; it may soon be somebody's.
+            self._real_fd = -1
+        lost = self._written() - self._written_looked_at
+        if lost_to is not None:
+            self._is_nameless = True  # until a new file is open, nothing more goes there
         try:
-            deleted = os.fstat(self._real_fd).st_nlink == 0
             self._open()
             self._reopened += 1
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._note(error)
-            return
-        if deleted:
-            # Lines since the last look went into a file that has no name any more.
-            self._dropped += self._count_lines() - self._lines_looked_at
-            self._last_error = "the log was deleted while it was written to"
+        if lost_to is not None:
+            # Lines since the last look went where no reader will find them.
+            self._dropped += lost
+            self._last_error = lost_to
             self._complain()
+
+    def _is_named(self, status: os.stat_result) -> bool:
+        try:
+            there = self.path.stat()
+        except OSError:
+            return False  # gone: opening makes it again
+        return (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino)
+
+    def _written(self) -> int:
+        return self._count_lines() - len(self._retry) - self._dropped
 
     def _sync(self) -> None:
         """Return once all lines written before the call are on the disk: one fdatasync serves many."""
@@ -451,45 +568,65 @@ class LogWriter:
                 self._complain()
 
     def _rotate_if_large(self, limit: int) -> None:
-        if self._real_fd < 0 or not self._rotating.acquire(blocking=False):
-            return
+        fd = self._real_fd
         try:
-            if os.fstat(self._real_fd).st_size > limit:
-                self._rotate()
+            if fd < 0 or os.fstat(fd).st_size <= limit:
+                return
         except OSError as error:
             self._note(error)
-        finally:
-            self._rotating.release()
+            return
+        # Looked at before it is taken, so that it can be taken by `with`, which no interrupt leaves
+        # locked. A second thread that gets here all the same waits for a rename.
+        if self._rotating.locked():
+            return
+        with self._rotating:
+            try:
+                if os.fstat(fd).st_size > limit:
+                    self._rotate(fd)
+            except (OSError, ValueError) as error:
+                self._note(error)
 
-    def _rotate(self) -> None:
+    def _rotate(self, fd: int) -> None:
         import fcntl
 
-        try:
-            # Another process may be about to do the same; whoever is second looks again later.
-            fcntl.lockf(self._real_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return
-        status = self.path.stat()
-        if (status.st_dev, status.st_ino) != self._inode:
-            self._open()  # it was moved by another; closing the old file gave its lock up
-            return
+        # Not under the lock: reading opens and closes the file, and closing gives the lock up.
         if self._before_rotation is not None:
             self._before_rotation()
-        _move_aside(self.path)
-        self._open()
+        try:
+            # Another process may be about to do the same; whoever is second looks again later.
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        try:
+            status = self.path.stat()
+            if (status.st_dev, status.st_ino) in self._inodes:
+                _move_aside(self.path)
+            self._open()  # if it was moved by another: closing the old file gives its lock up
+        finally:
+            if self._owns(fd):
+                fcntl.lockf(fd, fcntl.LOCK_UN)
 
 
 def _move_aside(path: Path) -> None:
-    """Rename ``run.jsonl`` to the first free of ``run.000001.jsonl``, ``run.000002.jsonl``, ..."""
-    number = 1
+    """Rename ``run.jsonl`` to the next of ``run.000001.jsonl``, ``run.000002.jsonl``, ...
+
+    The next after the last, not the first free one: old ones may have been removed or compressed.
+    At every moment each record has one name, so a reader beside a rotation, or after one that was
+    killed, meets none twice.
+    """
+    start = f"{path.stem}."
+    names = os.listdir(path.parent)  # noqa: PTH208  thousands of names need not become paths
+    numbers = (name.removeprefix(start)[:6] for name in names if name.startswith(start))
+    number = max((int(digits) for digits in numbers if digits.isdecimal()), default=0)
     while True:
-        target = path.with_name(f"{path.stem}.{number:06d}{path.suffix}")
+        number += 1
+        target = path.with_name(f"{start}{number:06d}{path.suffix}")
         try:
-            os.link(path, target)  # fails if it exists, where rename would replace
+            # Reserves the name: rename would replace what another process has just put there.
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except FileExistsError:
-            number += 1
             continue
-        path.unlink()
+        path.rename(target)
         return
 
 

@@ -1,0 +1,44 @@
+# Everything sets itself up in .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test lint bench crash clean
+
+demo: $(VENV)/demo  ## record a real agent, kill one, import a transcript, and look at all three
+	@$(BIN)/agent-step-log demo
+
+test: $(VENV)/dev  ## the whole test suite
+	@$(BIN)/python -m pytest -n auto --dist worksteal
+
+lint: $(VENV)/dev  ## types and style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+crash: $(VENV)/dev  ## kill a thousand real writers and count what was lost
+	@$(BIN)/python -m tests.crash --kills 1000
+
+bench: $(VENV)/bench  ## measure, and write docs/benchmarks.md
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) demo-logs
+
+$(VENV)/python: 
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "agent-step-log needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/demo: $(VENV)/python pyproject.toml constraints.txt
+	@$(PIP) install -c constraints.txt -e '.[all]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/python pyproject.toml constraints.txt
+	@$(PIP) install -c constraints.txt -e '.[test,lint]'
+	@touch $@ $(VENV)/demo
+
+$(VENV)/bench: $(VENV)/python pyproject.toml constraints.txt
+	@$(PIP) install -c constraints.txt -e '.[all,bench]'
+	@touch $@ $(VENV)/demo
