@@ -1,4 +1,4 @@
-"""What holds for every test: no skips where it counts, no clock in hypothesis, no colour from the environment."""
+"""What holds for every test: no skips where it counts, no deadlines, no settings from outside."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ LIBRARIES: dict[str, set[str]] = {
 #: files of agent_step_log that record; they import nothing that reads, and nothing but msgspec.
 RECORDING = {
     "_failure",
+    "_interrupts",
     "_process",
     "_records",
     "_steplog",
