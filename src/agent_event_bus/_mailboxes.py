@@ -35,7 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future, Task
     from collections.abc import Awaitable, Callable
-    from threading import Event
+    from threading import Event, Thread
     from typing import Any, Literal, TypeAlias
 
     Handler: TypeAlias = Callable[[str, Any], object]
@@ -52,7 +52,16 @@ ITEMS_PER_TURN = 16
 
 EXIT_SECONDS = 5.0
 
-_STOP = object()
+
+class _Sign:
+    """Goes through the queue among the items; like an Event, which does so too, it can be set."""
+
+    def set(self) -> None:
+        """Nobody waits for it."""
+
+
+_STOP = _Sign()  # the last thing: finish
+_LEAVE = _Sign()  # for the thread only: emitters take over
 
 # All there are, those of closed buses included: their consumers may still have work.
 _mailboxes: WeakSet[Mailbox] = WeakSet()
@@ -123,6 +132,9 @@ class Mailbox:
             self._slots.put(None)
         # Whoever pops the one entry starts the thread.
         self._starters = [None]
+        # The same for delivering on an emitter's thread.
+        self._deliverers = [None]
+        self._thread: Thread | None = None
         self._thread_id: int | None = None
         self._ends: list[Event] = []
         self._task: Task[None] | None = None
@@ -298,16 +310,19 @@ class Mailbox:
         except IndexError:
             return
         try:
-            Thread(
+            thread = Thread(
                 target=self._context.copy().run,
                 args=(self._consume, self._items),
                 name=f"agent-event-bus {self.name}",
                 daemon=True,
-            ).start()
+            )
+            thread.start()
         except RuntimeError:
             # The interpreter is shutting down, or the system has no threads left.
             self._starters.append(None)
             self._deliver_here()
+        else:
+            self._thread = thread
 
     def _consume(self, items: SimpleQueue[Any]) -> None:
         """The life of the consumer thread."""
@@ -324,6 +339,8 @@ class Mailbox:
             # A fork inside the handler gives the child new items, and a thread of its own when needed.
             while self._items is items and not self._is_finished:
                 item = items.get()
+                if item is _LEAVE:
+                    return
                 if item is _STOP:
                     self._finish()
                 else:
@@ -353,18 +370,31 @@ class Mailbox:
             self.delivered += 1
 
     def _deliver_here(self) -> None:
-        """Let the calling thread be the consumer for what waits now."""
-        if _here.is_consumer:
-            return  # inside the handler: the outer call takes this item next
-        runner = None
-        _here.is_consumer = True
+        """Let the calling thread be the consumer for what waits now, unless there is one already."""
+        if self.is_async and running_loop() is not None:
+            return
+        was_consumer, _here.is_consumer = _here.is_consumer, True
         try:
-            if self.is_async:
-                if running_loop() is not None:
-                    return
-                from asyncio import Runner
+            # Looked at again after each turn: an item may come while the one who delivers is leaving.
+            while not self._items.empty():
+                try:
+                    self._deliverers.pop()
+                except IndexError:
+                    return  # in the handler, or another thread; it takes this item next
+                try:
+                    self._deliver_waiting()
+                finally:
+                    self._deliverers.append(None)
+        finally:
+            _here.is_consumer = was_consumer
 
-                runner = Runner()
+    def _deliver_waiting(self) -> None:
+        runner = None
+        if self.is_async:
+            from asyncio import Runner
+
+            runner = Runner()
+        try:
             while True:
                 try:
                     item = self._items.get_nowait()
@@ -375,7 +405,6 @@ class Mailbox:
                 else:
                     self._handle(item, runner)
         finally:
-            _here.is_consumer = False
             if runner is not None:
                 runner.close()
 
@@ -453,8 +482,7 @@ class Mailbox:
                 self.delivered += 1
                 topic, payload = item
                 return topic, payload
-            if item is not _STOP:
-                item.set()
+            item.set()
 
     # --- the end ---
 
@@ -497,7 +525,7 @@ class Mailbox:
             if item.__class__ is tuple:
                 self._give_slot()
                 self.dropped += 1
-            elif item is not _STOP:
+            else:
                 item.set()
 
     def wait(self, timeout: float) -> bool:
@@ -531,10 +559,17 @@ class Mailbox:
             return self._thread_id == get_ident()
         return self._loop is not None and running_loop() is self._loop
 
-    def go_inline(self) -> None:
-        """From now on call the handler on the emitter's thread: the others are about to be stopped."""
-        if self.handler is not None and self._loop is None:
-            self._is_inline = True
+    def go_inline(self, timeout: float) -> None:
+        """Deliver what waits, then call the handler on the emitter's thread: the others are about to stop."""
+        end = monotonic() + timeout
+        self.flush(timeout)
+        if self.handler is None or self._loop is not None:
+            return
+        self._is_inline = True
+        if self._thread is not None:
+            # Gone, or it would take items that the interpreter then does not let it finish.
+            self._items.put(_LEAVE)
+            self._thread.join(max(0.0, end - monotonic()))
 
 
 def _wake_one(waiters: _Waiters) -> None:
@@ -579,8 +614,7 @@ async def _woken(waiters: _Waiters, waiter: Future[None]) -> None:
 def _at_exit() -> None:
     end = monotonic() + EXIT_SECONDS
     for mailbox in tuple(_mailboxes):
-        mailbox.flush(max(0.0, end - monotonic()))
-        mailbox.go_inline()
+        mailbox.go_inline(max(0.0, end - monotonic()))
 
 
 def _in_forked_child() -> None:

@@ -171,7 +171,8 @@ class TestPolicies:
         assert bus.flush(WAIT)
 
         assert heard == list(range(2000))
-        assert (subscription.dropped, subscription.high_water) == (0, 2)
+        assert subscription.dropped == 0
+        assert subscription.high_water <= 2
 
     def test_block_waits_until_the_consumer_takes_one(self, bus: EventBus, gate: Gate) -> None:
         bus.on("a", gate, queue=1, policy="block")
@@ -447,6 +448,42 @@ class TestProcess:
         )
 
         assert printed.splitlines() == [*(f"{n} False" for n in range(4)), "after True"]
+
+    def test_after_exit_handlers_behind_queues_may_still_feed_each_other(
+        self, run_python: Callable[[str], str]
+    ) -> None:
+        printed = run_python(
+            "import atexit\n"
+            "atexit.register(lambda: bus.emit('a', 3))\n"  # before the import: runs after its exit hook
+            "from agent_event_bus import EventBus\n"
+            "bus = EventBus()\n"
+            "other = {'a': 'b', 'b': 'a'}\n"
+            "def handler(topic, payload):\n"
+            "    print(topic, payload, flush=True)\n"
+            "    if payload: bus.emit(other[topic], payload - 1)\n"
+            "async def async_handler(topic, payload): handler(topic, payload)\n"
+            "bus.on('a', handler, queue=10)\n"
+            "bus.on('b', async_handler)\n"
+        )
+
+        assert printed.splitlines() == ["a 3", "b 2", "a 1", "b 0"]
+
+    def test_where_no_thread_can_be_started_the_emitter_delivers(
+        self, bus: EventBus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        heard: list[tuple[int, bool]] = []
+        emitting = threading.get_ident()
+        bus.on(
+            "a", lambda topic, payload: heard.append((payload, emitting == threading.get_ident())), queue=5
+        )
+        bus.emit("a", 1)
+        bus.emit("a", 2)
+
+        assert heard == [(1, True), (2, True)]
 
     def test_forked_child_has_a_thread_of_its_own_and_none_of_the_parents_events(
         self, run_python: Callable[[str], str]

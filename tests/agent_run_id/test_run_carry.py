@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.agent_run_id import run_id_work
 
 from agent_run_id import (
     ContextExecutor,
@@ -40,6 +39,7 @@ from agent_run_id import (
     use_run,
 )
 from agent_run_id._carry import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_MEMBERS
+from tests.agent_run_id import run_id_work
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
