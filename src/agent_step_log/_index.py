@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LogIndex"]
 
-# A number longer than 18 digits is nobody's step, and converting it would take long.
+_LARGEST = 10**18  # of the numbers looked for by bisection: nobody's step, and a limit for the pattern
 _HEAD = re.compile(rb'\{"run_id":("[^"\\]*+(?:\\.[^"\\]*+)*+"),"step":(\d{1,18}),"type":"')
 _PROBE = 4096  # bytes looked at in one step of the bisection
 _NEAR = 256 * 1024  # bytes after a step's beginning in which its ending is looked for
 _CHUNK = 1024 * 1024
+_FEW = 3  # lines looked at where a guess has led
+_CLOSE = 12  # numbers off at which a guess is good enough
 
 
 class _Place(msgspec.Struct):
@@ -88,51 +90,81 @@ class LogIndex:
         """Return the records of step *number* in file order: its beginning and ending, or the one it has."""
         if self.run_id is None:
             self.run_id = self._first_run_id()
-        if self._places is None:
-            start = self._bisect(number)
-            found = self._near(start, number) if start is not None else []
-            if _is_all(found):
-                return found
+        if number < 1:
+            return []
+        if self._places is None and number < _LARGEST:
+            for start in self._ways_to(number):
+                found = self._near(start, number)
+                if _is_all(found):
+                    return found
         return self._indexed(number)
 
     # -- without an index ------------------------------------------------------
 
-    def _bisect(self, number: int) -> int | None:
-        """Return the offset of the line step *number* begins with; None where order does not lead there."""
+    def _ways_to(self, number: int) -> Iterator[int]:
+        """Yield offsets a little before where step *number* begins: a quick guess, then a sure one."""
         head = msgspec.json.encode(self.run_id)
+        for guess in (True, False):
+            start = self._search(number, head, guess=guess)
+            if start is None:
+                return
+            yield start
+
+    def _search(self, number: int, head: bytes, *, guess: bool) -> int | None:
+        """Return an offset a little before step *number*; None where order does not lead there.
+
+        Guessing goes where the number should stand if all lines were of one length, looks at
+        a few lines there, and stops when it is close. Otherwise the file is halved each time
+        and each look takes in all it has read.
+        """
         low, high = 0, os.fstat(self._fd).st_size
+        low_step, high_step = 0, self._last_step(high, head) if guess else 0
         while high - low > _PROBE:
             middle = (low + high) // 2
-            probe = self._probe(middle, head)
+            if guess and low_step < number < high_step:
+                share = (number - low_step) / (high_step - low_step)
+                middle = min(max(int(low + (high - low) * share) - _PROBE // 2, low + 1), high - _PROBE // 2)
+            probe = self._probe(middle, head, _FEW if guess else None)
             if probe is None or probe[0] >= high:
                 high = middle
                 continue
             at, highest = probe
             if highest < 0:
                 return None
+            if guess and abs(number - highest) < _CLOSE:
+                return max(0, at - _PROBE if highest < number else at - 4 * _PROBE)
             # Endings carry lower numbers than their surroundings; the highest near here is the present one.
             if highest < number:
-                low = at
+                low, low_step = at, highest
             else:
-                high = middle
+                high, high_step = middle, highest
         return max(0, low - _PROBE)
 
-    def _probe(self, position: int, head: bytes) -> tuple[int, int] | None:
-        """Return ``(offset of a line start, highest step near it)``: -1 of another run, None at the end."""
+    def _last_step(self, size: int, head: bytes) -> int:
+        """Return a step near the end of the file; 0 when there is none to be seen."""
+        probe = self._probe(max(0, size - 2 * _PROBE), head, None)
+        return probe[1] if probe is not None else 0
+
+    def _probe(self, position: int, head: bytes, enough: int | None) -> tuple[int, int] | None:
+        """Return ``(offset of a line start, highest step near it)``: -1 of another run, None at the end.
+
+        At most *enough* lines are looked at, all that were read for None.
+        """
         size = _PROBE
         while True:
             text = os.pread(self._fd, size, position)
-            newline = text.find(b"\n")
-            highest = 0
-            if newline >= 0:
-                for match in _HEAD.finditer(text, newline + 1):
-                    if text[match.start() - 1 : match.start()] != b"\n":
-                        continue  # a head inside a payload
+            first = begin = text.find(b"\n") + 1
+            highest = seen = 0
+            while begin and seen != enough:
+                match = _HEAD.match(text, begin)
+                if match is not None:
                     if match[1] != head:
                         return position, -1
                     highest = max(highest, int(match[2]))
+                    seen += 1
+                begin = text.find(b"\n", begin) + 1
             if highest:
-                return position + newline + 1, highest
+                return position + first, highest
             if len(text) < size or size > MAX_LINE_BYTES:
                 return None
             size *= 4
@@ -194,9 +226,9 @@ class LogIndex:
         """Index what the file has gained since the last time."""
         while chunk := os.pread(self._fd, _CHUNK, self._read_to):
             self._read_to += len(chunk)
-            for block in self._lines.take(chunk):
+            for _ in self._lines.take(chunk):
                 offset = self._lines.position
-                for line in block:
+                for line in self._lines.block:
                     for place, start in _places_in(line):
                         if place.run_id == self.run_id and place.writer == self.writer:
                             places.add(place.step, offset + start)
@@ -206,8 +238,8 @@ class LogIndex:
         lines, position = Lines(self.path, _ignore), 0
         while chunk := os.pread(self._fd, _CHUNK, position):
             position += len(chunk)
-            for block in lines.take(chunk):
-                for line in block:
+            for _ in lines.take(chunk):
+                for line in lines.block:
                     for record in parse_records(line):
                         return record.run_id
         for record in parse_records(lines.rest(), is_ended=False):

@@ -8,6 +8,7 @@ cannot be encoded or a disk that cannot be written to.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,18 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["is_from_signal"]
 
+_OWN_FILES = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120  compared as text
+
 
 def is_from_signal(error: BaseException) -> bool:
     """Whether a signal handler of this process raised *error*, or what it called did."""
+    codes: list[CodeType] = []
     trace = error.__traceback__
-    handlers: set[CodeType] | None = None
     while trace is not None:
-        if handlers is None:
-            handlers = _handlers()
-        if trace.tb_frame.f_code in handlers:
-            return True
+        codes.append(trace.tb_frame.f_code)
         trace = trace.tb_next
-    return False
+    # On a full disk this is asked for every record, and asking for all handlers is slow.
+    others = [code for code in codes if not code.co_filename.startswith(_OWN_FILES)]
+    return bool(others) and not _handlers().isdisjoint(others)
 
 
 def _handlers() -> set[CodeType]:

@@ -25,7 +25,10 @@ def started(pid: int) -> float | None:
     if stat is None:
         return None
     # proc(5): field 22, in clock ticks; field 2 is in parentheses and may hold spaces.
-    ticks = int(stat.rpartition(")")[2].split()[19])
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in "ZX":
+        return None  # it was killed, and its parent has not asked after it yet
+    ticks = int(fields[19])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

@@ -58,7 +58,9 @@ __all__ = [
 Source: TypeAlias = str | os.PathLike[str]
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
-_CHUNK = 1024 * 1024  # at most MAX_LINE_BYTES: only the first line of a chunk can be too long then
+# As much as a processor keeps close: larger ones read slower. At most MAX_LINE_BYTES, so that
+# only the first line of a chunk can be too long.
+_CHUNK = 64 * 1024
 _POLL_S = 0.05  # between two looks at a file being followed
 # A line made to hold a million heads must not be decoded a million times.
 _MAX_TRIED_BYTES = 4 * MAX_LINE_BYTES
@@ -68,6 +70,7 @@ _HEAD = re.compile(rb'\{"run_id":"[^"\\]*+(?:\\.[^"\\]*+)*+","step":-?\d+,"type"
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decode = msgspec.json.Decoder(Record).decode
+_decode_lines = msgspec.json.Decoder(Record).decode_lines
 _decode_any = msgspec.json.Decoder().decode
 # Tells where a value ends; only damaged lines come here. What a number is does not matter for that.
 _raw_decode = json.JSONDecoder(parse_int=len, parse_float=len).raw_decode
@@ -117,9 +120,12 @@ def read_log(
         LogTooNewError: A later version wrote it; of several files, only if there is no *on_damage*.
         OSError: A file cannot be read.
     """
-    for _, record in read_records(source, on_damage=on_damage, follow=follow, stop=stop):
-        if run_id is None or record.run_id == run_id:
-            yield record
+    files = log_files(source)
+    if len(files) == 1 and run_id is None:
+        following = follow and not is_compressed(files[0])
+        return read_file(files[0], on_damage=on_damage or _ignore, follow=following, stop=stop)
+    found = read_files(files, on_damage=on_damage, follow=follow, stop=stop)
+    return (record for _, record in found if run_id is None or record.run_id == run_id)
 
 
 def read_records(
@@ -182,24 +188,45 @@ def read_file(
         report_unfinished: Whether an unfinished last line is told as damage too.
     """
     lines = Lines(path, on_damage, report_unfinished=report_unfinished, follow=follow, stop=stop)
-    for block in lines:
-        decode = _decode if lines.is_utf8 else _decode_strictly
-        for index, line in enumerate(block):
-            try:
-                record = decode(line)
-            except _UNDECODABLE:
-                for record in lines.second_look(index):
-                    yield _checked(record, path)
-                continue
-            record.line = line
+    for text in lines:
+        records = _decoded(text) if lines.is_utf8 else None
+        if records is None:
+            for record in _one_by_one(lines):
+                yield _checked(record, path)
+        else:
             lines.is_log = True
-            if record.format is not None:
-                _checked(record, path)
-            yield record
+            for at, record in enumerate(records):
+                record.block, record.at = text, at
+                if record.format is not None:
+                    _checked(record, path)
+                yield record
         if not lines.is_log and lines.position > MAX_LINE_BYTES:
             raise LogFormatError(path)
     if not lines.is_log and lines.has_text:
         raise LogFormatError(path)
+
+
+def _decoded(text: bytes) -> list[Record] | None:
+    """Return the records of a block when every line of it is one, which is nearly always; else None."""
+    try:
+        records = _decode_lines(text)
+    except _UNDECODABLE:
+        return None
+    # Fewer when a line is blank, or a value goes on in the next: then line by line.
+    return records if len(records) == text.count(b"\n") + 1 else None
+
+
+def _one_by_one(lines: Lines) -> Iterator[Record]:
+    decode = _decode if lines.is_utf8 else _decode_strictly
+    for index, line in enumerate(lines.block):
+        try:
+            record = decode(line)
+        except _UNDECODABLE:
+            yield from lines.second_look(index)
+            continue
+        record.block = line
+        lines.is_log = True
+        yield record
 
 
 def _ignore(damage: Damage) -> None:
@@ -243,12 +270,20 @@ class Lines:
         self._unfinished = "unfinished" if report_unfinished else None  # what to call it; None: say nothing
         self._tail: list[bytes] = []  # of the line whose end has not come yet; empty once it is too long
         self._size = 0  # bytes of that line so far
-        self._block: list[bytes] = []
+        self._text = b""  # the block at hand
+        self._block: list[bytes] | None = None  # its lines, once asked for
         self._is_last = False  # the block at hand is a last line without its newline
         self._is_cut = False  # a compressed file ended where it should not
         self._looked_at = (0, 0)  # index in the block, and offset, of the line looked at last
 
-    def __iter__(self) -> Iterator[list[bytes]]:
+    @property
+    def block(self) -> list[bytes]:
+        """The lines of the block at hand."""
+        if self._block is None:
+            self._block = self._text.split(b"\n")
+        return self._block
+
+    def __iter__(self) -> Iterator[bytes]:
         file = open_bytes(self.path)
         try:
             while True:
@@ -270,9 +305,9 @@ class Lines:
 
     def second_look(self, index: int) -> Iterator[Record]:
         """Yield what can be saved of a line of the block that is not one record, and report the rest."""
-        line = self._block[index]
+        line = self.block[index]
         before, offset = self._looked_at
-        offset += sum(len(line) + 1 for line in self._block[before:index])
+        offset += sum(len(line) + 1 for line in self.block[before:index])
         self._looked_at = index, offset
         for part in split_line(line, is_ended=not self._is_last):
             if part.record is not None:
@@ -297,7 +332,7 @@ class Lines:
     def _tell(self, offset: int, length: int, reason: str) -> None:
         self._on_damage(Damage(str(self.path), offset, length, reason))
 
-    def take(self, chunk: bytes) -> Iterator[list[bytes]]:
+    def take(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the lines that *chunk*, the next bytes of the file, brings to their end, as one block."""
         end = chunk.find(b"\n")
         if self._size + (end if end >= 0 else len(chunk)) > MAX_LINE_BYTES:
@@ -329,7 +364,7 @@ class Lines:
     def _is_too_long(self) -> bool:
         return self._size > 0 and not self._tail
 
-    def _finish(self) -> Iterator[list[bytes]]:
+    def _finish(self) -> Iterator[bytes]:
         """Yield the last line if it has no newline."""
         if self._is_too_long():
             self._tell(self.position, self._size, "too long")
@@ -342,11 +377,11 @@ class Lines:
         if self._is_cut:
             self._tell(self.position, 0, "cut")
 
-    def _hand_out(self, text: bytes) -> list[bytes]:
+    def _hand_out(self, text: bytes) -> bytes:
         self.has_text = self.has_text or bool(text.strip(_BLANK))
         self.is_utf8 = _is_utf8(text)
-        self._block, self._looked_at = text.split(b"\n"), (0, self.position)
-        return self._block
+        self._text, self._block, self._looked_at = text, None, (0, self.position)
+        return text
 
     def _read(self, file: IO[bytes]) -> bytes:
         try:
@@ -418,7 +453,7 @@ def parse_record(line: bytes) -> Record | None:
         record = _decode_strictly(line)
     except _UNDECODABLE as error:
         return _salvaged(line, mend=True, is_deep=isinstance(error, RecursionError))
-    record.line = line
+    record.block = line
     return record
 
 
@@ -428,7 +463,7 @@ def parse_records(line: bytes, *, is_ended: bool = True) -> list[Record]:
         record = _decode_strictly(line)
     except _UNDECODABLE:
         return [part.record for part in split_line(line, is_ended=is_ended) if part.record is not None]
-    record.line = line
+    record.block = line
     return [record]
 
 
@@ -522,11 +557,14 @@ def _salvaged(line: bytes, *, mend: bool, is_deep: bool = False) -> Record | Non
     for field in msgspec.structs.fields(Record)[4:]:
         if field.encode_name in keys:
             try:
-                setattr(record, field.name, msgspec.convert(keys[field.encode_name], field.type))
+                if field.type is msgspec.Raw:
+                    setattr(record, field.name, msgspec.Raw(msgspec.json.encode(keys[field.encode_name])))
+                else:
+                    setattr(record, field.name, msgspec.convert(keys[field.encode_name], field.type))
             except msgspec.ValidationError:
                 if field.type == str | None and type(keys[field.name]) in (int, float):
                     setattr(record, field.name, str(keys[field.name]))
-    record.line = line
+    record.block = line
     return record
 
 

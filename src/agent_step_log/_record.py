@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, field, json
+from msgspec import DecodeError, Raw, Struct, field, json
 
+from agent_step_log._mending import mended
 from agent_step_log._records import Number  # noqa: TC001  msgspec reads the annotations
 
 __all__ = ["Record"]
+
+_NOTHING = Raw(b"")
+_split: tuple[bytes, list[bytes]] = (b"", [b""])  # the block whose lines were asked for last
 
 
 class Record(Struct, gc=False):
@@ -28,9 +32,10 @@ class Record(Struct, gc=False):
     tool: str | None = None
     agent: str | None = None
     name: str | None = None
-    input: Any = None
-    output: Any = None
-    data: Any = None
+    # Most of a log's bytes, and most readers want none of them: decoded when asked for.
+    input_json: Raw = field(default=_NOTHING, name="input")
+    output_json: Raw = field(default=_NOTHING, name="output")
+    data_json: Raw = field(default=_NOTHING, name="data")
     input_tokens: int | None = None
     output_tokens: int | None = None
     stop_reason: str | None = None
@@ -71,8 +76,29 @@ class Record(Struct, gc=False):
     status: str | None = None
     totals: dict[str, Any] | None = None
     health: dict[str, Any] | None = None
-    #: the bytes it was read from, newline left out; set by the reader, never by a key
-    line: bytes = field(default=b"", name="agent-step-log:line")
+    # The bytes it was read from: line number `at` of `block`. Set by the reader, never by a key.
+    block: bytes = field(default=b"", name="agent-step-log:block")
+    at: int = field(default=0, name="agent-step-log:at")
+
+    @property
+    def input(self) -> Any:
+        """What went into the step, decoded anew each time; None where the line does not say."""
+        return _decoded(self.input_json)
+
+    @property
+    def output(self) -> Any:
+        """What came out of it, decoded anew each time."""
+        return _decoded(self.output_json)
+
+    @property
+    def data(self) -> Any:
+        """The data of an event, decoded anew each time."""
+        return _decoded(self.data_json)
+
+    @property
+    def line(self) -> bytes:
+        """The line it was read from, its newline left out."""
+        return _lines_of(self.block)[self.at]
 
     def to_dict(self) -> dict[str, Any]:
         """Return every key of the line, those unknown to this version too."""
@@ -84,4 +110,23 @@ class Record(Struct, gc=False):
         return {key: value for key, value in self.to_dict().items() if key not in _KNOWN_KEYS}
 
 
-_KNOWN_KEYS = frozenset(Record.__struct_fields__) - {"line"}
+_KNOWN_KEYS = frozenset(Record.__struct_encode_fields__)
+
+
+def _decoded(value: Raw) -> Any:
+    if not bytes(value):
+        return None
+    try:
+        return json.decode(value)
+    except DecodeError:
+        # A number no float holds; its place in the line was JSON all the same.
+        return json.decode(mended(bytes(value), is_deep=False))
+
+
+def _lines_of(block: bytes) -> list[bytes]:
+    global _split
+    whole, lines = _split
+    if whole is not block:
+        lines = block.split(b"\n")
+        _split = (block, lines)
+    return lines

@@ -45,6 +45,7 @@ class RunInfo:
         headers: The `run_start` records, one for each writer; the first is the run's own.
         end: The `run_end` record of the writer that wrote the first header, if it got there.
         in_flight: The `step_start` records nothing has followed.
+        ended: The writers that wrote a `run_end`.
     """
 
     run_id: str
@@ -52,6 +53,7 @@ class RunInfo:
     headers: list[Record] = field(default_factory=list)
     end: Record | None = None
     in_flight: dict[StepKey, Record] = field(default_factory=dict)
+    ended: set[str | None] = field(default_factory=set)
     fold: RunFold = field(default_factory=RunFold)
 
     @property
@@ -71,7 +73,9 @@ class RunInfo:
             return self.end.status or "ok"
         if not self.headers:
             return "unknown"
-        alive = [is_alive(header.process or {}) for header in self.headers]
+        # A later writer that has ended says nothing by living on: an agent that took the run up again.
+        open_headers = [header for header in self.headers if header.writer not in self.ended]
+        alive = [is_alive(header.process or {}) for header in open_headers]
         if True in alive:
             return "running"
         if None in alive and time() - self.fold.last_ts < SILENT_S:
@@ -90,8 +94,10 @@ class RunInfo:
             self.in_flight.pop((record.writer, record.step), None)
         elif record.type == "run_start":
             self.headers.append(record)
-        elif record.type == "run_end" and (not self.headers or record.writer == self.headers[0].writer):
-            self.end = record
+        elif record.type == "run_end":
+            self.ended.add(record.writer)
+            if not self.headers or record.writer == self.headers[0].writer:
+                self.end = record
 
 
 def list_runs(source: Source, *, on_damage: OnDamage | None = None) -> list[RunInfo]:
@@ -257,9 +263,12 @@ def _take_in(steps: dict[StepKey, Step], record: Record) -> None:
 def _tree(steps: dict[StepKey, Step]) -> list[Step]:
     """Hang every step under its parent; one whose parent is missing, or is itself below it, is a root."""
     roots: list[Step] = []
-    for step in sorted(steps.values(), key=lambda step: ((step.start or step.record).ts, step.number)):
+    in_a_ring = _rings(steps)
+    for key, step in sorted(
+        steps.items(), key=lambda item: ((item[1].start or item[1].record).ts, item[1].number)
+    ):
         parent = steps.get(_parent_key(step))
-        if parent is None or _is_below(steps, parent, step):
+        if parent is None or key in in_a_ring:
             roots.append(step)
         else:
             parent.children.append(step)
@@ -272,13 +281,18 @@ def _parent_key(step: Step) -> StepKey:
     return writer, record.parent if record.parent is not None else 0
 
 
-def _is_below(steps: dict[StepKey, Step], step: Step, above: Step) -> bool:
-    """Whether *above* is *step* or an ancestor of it: a damaged or forged log may hold a cycle."""
+def _rings(steps: dict[StepKey, Step]) -> set[StepKey]:
+    """Return the steps that are their own ancestors: a damaged or forged log may hold such."""
+    rings: set[StepKey] = set()
     seen: set[StepKey] = set()
-    current: Step | None = step
-    while current is not None and (current.writer, current.number) not in seen:
-        if current is above:
-            return True
-        seen.add((current.writer, current.number))
-        current = steps.get(_parent_key(current))
-    return False
+    for start in steps:
+        path: dict[StepKey, None] = {}  # in the order of the way up
+        key = start
+        while key in steps and key not in seen:
+            seen.add(key)
+            path[key] = None
+            key = _parent_key(steps[key])
+        if key in path:
+            way = list(path)
+            rings.update(way[way.index(key) :])
+    return rings

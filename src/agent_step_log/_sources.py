@@ -21,7 +21,7 @@ from agent_step_log.errors import LogSourceError, MissingExtraError
 if TYPE_CHECKING:
     from agent_step_log._reader import Source
 
-__all__ = ["CutShortError", "is_compressed", "log_files", "next_file", "open_bytes"]
+__all__ = ["CutShortError", "files_since", "is_compressed", "log_files", "next_file", "open_bytes"]
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _COMPRESSED = (".gz", ".zst")
@@ -49,8 +49,10 @@ def log_files(source: Source) -> list[Path]:
                 path, "no log in this directory (looked for *.jsonl, *.jsonl.gz, *.jsonl.zst)"
             )
         return files
-    if path.exists():
-        return [*_rotated(path), path]
+    rotated = _rotated(path)
+    if path.exists() or rotated:
+        # Its writer may have been killed when it had moved the file aside, and not made the next one yet.
+        return [*rotated, path] if path.exists() else rotated
     if glob.has_magic(name):
         files = [file for file in map(Path, sorted(glob.glob(name, recursive=True))) if file.is_file()]  # noqa: PTH207
         if files:
@@ -62,6 +64,17 @@ def log_files(source: Source) -> list[Path]:
 def is_compressed(path: Path) -> bool:
     """Whether *path* is read through a decompressor, and so cannot be sought or followed."""
     return path.suffix in _COMPRESSED
+
+
+def files_since(path: Path, inode: tuple[int, int] | None) -> list[tuple[Path, tuple[int, int]]]:
+    """Return the file *inode* (device and number) that once was at *path*, and those that came after it.
+
+    Each with its own inode. Only the one at *path* when that file is not there any more.
+    """
+    files = [file for file in _rotated(path) if not is_compressed(file)]
+    found = [(file, (status.st_dev, status.st_ino)) for file in [*files, path] for status in [file.stat()]]
+    starts = [index for index, (_, each) in enumerate(found) if each == inode]
+    return found[starts[0] :] if starts else found[-1:]
 
 
 def next_file(path: Path, status: os.stat_result) -> Path:

@@ -40,6 +40,7 @@ from agent_step_log._steps import SETTABLE, AgentStep, LlmStep, MeasuredStep, To
 from agent_step_log._values import MAX_RECORD_BYTES, encode_record, json_text, may_explode, plain
 from agent_step_log._version import __version__
 from agent_step_log._writer import Durability, Health, LogWriter, OnError
+from agent_step_log.errors import RecordLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,6 +59,10 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 current_scope = scope.get
+
+# As plain callables: a type checker cannot know how long the tuple they are given is.
+_named_llm_call: Callable[..., PlainLlmCall] = NamedLlmCall
+_named_tool_call: Callable[..., PlainToolCall] = NamedToolCall
 
 _encode = msgspec.json.Encoder(enc_hook=plain).encode
 
@@ -127,7 +132,7 @@ class StepLog:
             before_rotation=_weakly(self._fold),
             count_lines=self._counts.lines,
         )
-        self._folded_to = self._writer.opened_at
+        self._folded_to, self._folded_in = self._writer.opened_at, self._writer.inode
         self.writer = None if self._writer.created else _new_writer_id()
         self._follow_writer()
         self._header: dict[str, Any] = {
@@ -192,7 +197,7 @@ class StepLog:
             self.run_id, step, "llm_call", now, model, input_tokens, output_tokens, stop_reason, duration_ms
         )
         if self.writer is not None:
-            record = NamedLlmCall(*astuple(record), writer=self.writer)
+            record = _named_llm_call(*astuple(record), self.writer)
         try:
             line = _encode(record) + b"\n"
             if len(line) > MAX_RECORD_BYTES:
@@ -258,7 +263,7 @@ class StepLog:
         now = time()
         record = PlainToolCall(self.run_id, step, "tool_call", now, tool, input, output, None, duration_ms)
         if self.writer is not None:
-            record = NamedToolCall(*astuple(record), writer=self.writer)
+            record = _named_tool_call(*astuple(record), self.writer)
         try:
             # Only a container of containers is tracked; text, the usual payload, is not.
             if (is_tracked(output) and may_explode(output)) or (is_tracked(input) and may_explode(input)):
@@ -543,9 +548,12 @@ class StepLog:
         self.put(record, "run.start", is_numbered=False)
 
     def _end(self, status: Status, error: BaseException | str | None) -> None:
-        if self._is_ended:
+        # A forked child that recorded nothing has no header, and ends without a word.
+        if self._is_ended or self._writer.before_next is not None:
             return
         self._is_ended = True
+        # What is pending first, so that the account given here is the last word on it.
+        self._writer.flush()
         failure = failure_of(error) if error is not None else Failure("")
         health = msgspec.to_builtins(self.health)
         self.put(
@@ -572,12 +580,18 @@ class StepLog:
 
     def _fold(self) -> Fold | None:
         """Take into the running summary what the file has gained; None when it cannot be read."""
+        if not self._writer.is_regular:
+            return self._summary
         try:
+            from agent_step_log._sources import files_since
             from agent_step_log._summary import Fold
 
             if self._summary is None:
                 self._summary = Fold()
-            self._folded_to = self._summary.read_on(self.path, self._folded_to, self.run_id)
+            for path, inode in files_since(self.path, self._folded_in):
+                offset = self._folded_to if inode == self._folded_in else 0
+                self._folded_to = self._summary.read_on(path, offset, self.run_id)
+                self._folded_in = inode
         except Exception:  # noqa: BLE001  a summary is never worth an agent
             return None
         return self._summary
@@ -684,13 +698,23 @@ _open_logs: WeakSet[StepLog] = WeakSet()
 def _end_all() -> None:
     """At interpreter exit: end the runs still open, and leave their files open for what still records."""
     error = getattr(sys, "last_value", None)
-    for log in list(_open_logs):
-        log._end(_status_of(error), error)
+    for log in _all_open():
+        # One that asks for exceptions must not keep the others from ending; nobody could catch it here.
+        with suppress(RecordLostError):
+            log._end(_status_of(error), error)
 
 
 def _fork_all() -> None:
-    for log in list(_open_logs):
+    for log in _all_open():
         log._after_fork()
+
+
+def _all_open() -> list[StepLog]:
+    while True:
+        try:
+            return list(_open_logs)
+        except RuntimeError:  # another thread has just opened one, or the collector took one away
+            continue
 
 
 atexit.register(_end_all)

@@ -22,8 +22,11 @@ __all__ = ["Problem", "VerifyReport", "verify"]
 
 _BACKWARDS_S = 1.0  # two threads may pass each other by less
 
-#: Numbers a killed writer may have handed out and not written: one for each thread that was at it.
+#: Numbers a killed writer may have handed out and not written: one for each thread that was at it,
+#: among the last it gave out, ...
 _IN_HAND = 1000
+#: ... or, if they are so few, anywhere: a thread waiting for its turn is overtaken by thousands of records.
+_OVERTAKEN = 64
 
 
 @dataclass(frozen=True)
@@ -171,10 +174,13 @@ class _Ranges:
 def _gaps(info: RunInfo, writer: str | None, numbers: _Numbers) -> list[Problem]:
     problems = []
     whose = f" of writer {writer}" if writer else ""
-    for first, last in numbers.met.gaps():
+    gaps = list(numbers.met.gaps())
+    missing = sum(last - first + 1 for first, last in gaps)
+    for first, last in gaps:
         which = f"number {first}" if first == last else f"numbers {first} to {last}"
         # A killed process takes with it what its threads were about to write: never acknowledged.
-        in_hand = not numbers.is_closed and last > numbers.met.highest - _IN_HAND
+        is_late = last > numbers.met.highest - _IN_HAND
+        in_hand = not numbers.is_closed and (is_late or missing <= _OVERTAKEN)
         why = " (not acknowledged when the process was killed)" if in_hand else ""
         text = f"{which}{whose} missing{why}"
         problems.append(Problem("gap", not in_hand, text, str(info.paths[0]), info.run_id, first))

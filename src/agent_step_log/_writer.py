@@ -165,6 +165,7 @@ class LogWriter:
         self.created = False  # True when this writer made the file: O_EXCL tells
         self.opened_at = 0  # size of the file when it was opened
         self.closed = False
+        self.is_regular = True  # False for a pipe, a terminal, a device: nothing that can be read back
         self._durability = durability
         self._on_error = on_error
         self._rotate_bytes = rotate_bytes
@@ -174,6 +175,7 @@ class LogWriter:
         self._count_lines = count_lines  # lines handed in so far, as the caller counts them
         self._written_looked_at = 0  # of them written, at the last look at the path
         self._retry: deque[bytes] = deque()
+        self._retry_bytes = 0  # of its lines together
         self._fragment = False  # the file may end inside a line
         self._dropped = self._sync_failures = self._reopened = 0
         self._last_error: str | None = None
@@ -252,6 +254,11 @@ class LogWriter:
     # -- everything else -------------------------------------------------------
 
     @property
+    def inode(self) -> tuple[int, int] | None:
+        """Device and number of the file written to; None before it could be opened."""
+        return self._inodes[0] if self._inodes else None
+
+    @property
     def health(self) -> Health:
         """The account so far; see `Health`. ``degraded`` is left to whoever encodes."""
         pending, dropped = len(self._retry), self._dropped
@@ -299,6 +306,7 @@ class LogWriter:
         """Make a copy inherited by a forked child the child's own. Its descriptor is shared, and may be."""
         self.created = False
         self._written_looked_at = 0
+        self._retry_bytes = 0
         self._retry = deque()  # the parent still has them, and will write them
         self._dropped = self._sync_failures = self._reopened = 0
         self._rotating = allocate_lock()
@@ -322,7 +330,8 @@ class LogWriter:
         status = os.fstat(fd)
         inode = (status.st_dev, status.st_ino)
         if not self._inodes:
-            self.created = created
+            # A writer killed in the middle of a rotation leaves no file here, and its records beside it.
+            self.created = created and not _was_rotated(self.path)
         if self._real_fd >= 0 and self._owns(self._real_fd):
             self._inodes = (inode, *self._inodes)  # another thread may look while it is the one or the other
             os.dup2(fd, self._real_fd, inheritable=False)
@@ -331,8 +340,9 @@ class LogWriter:
         else:
             fd = _high(fd)
         self._inodes = (inode,)
+        self.is_regular = S_ISREG(status.st_mode)
         # A pipe's reader may be a thread of this process, waiting for the GIL.
-        self._held_from = 0.0 if S_ISREG(status.st_mode) else inf
+        self._held_from = 0.0 if self.is_regular else inf
         self._real_fd = fd
         self._is_nameless = False
         self.opened_at = status.st_size
@@ -381,7 +391,7 @@ class LogWriter:
         # while it still is in memory only.
         is_written = self._try(line)
         if not is_written:
-            self._retry.append(line)
+            self._keep(line)
         self._flush()
         self._choose_write()
         if not is_written and self._retry:
@@ -409,7 +419,7 @@ class LogWriter:
             while True:
                 # Written first and taken off after: an interrupt in between repeats a line, and loses none.
                 while self._retry and self._try(self._retry[0]):
-                    self._retry.popleft()
+                    self._forget_oldest()
                 self._shrink()
                 yield
         except GeneratorExit:
@@ -451,15 +461,23 @@ class LogWriter:
         """Drop what is pending: the log is closed."""
         while self._retry:
             with suppress(IndexError):  # another thread was faster
-                self._retry.popleft()
+                self._forget_oldest()
                 self._dropped += 1
 
     def _shrink(self) -> None:
         """Keep the retry buffer within its bounds; the oldest go first."""
-        size = sum(map(len, self._retry.copy()))
-        while len(self._retry) > _RETRY_RECORDS or size > _RETRY_BYTES:
-            size -= len(self._retry.popleft())
+        while len(self._retry) > _RETRY_RECORDS or self._retry_bytes > _RETRY_BYTES:
+            self._forget_oldest()
             self._dropped += 1
+
+    def _keep(self, line: bytes) -> None:
+        size = len(line)
+        self._retry.append(line)
+        self._retry_bytes += size
+
+    def _forget_oldest(self) -> None:
+        size = len(self._retry.popleft())
+        self._retry_bytes -= size
 
     def _drop(self, why: str) -> None:
         self._dropped += 1
@@ -607,6 +625,16 @@ class LogWriter:
                 fcntl.lockf(fd, fcntl.LOCK_UN)
 
 
+def _rotated_name(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}.{number:06d}{path.suffix}")
+
+
+def _was_rotated(path: Path) -> bool:
+    """Whether there is a first file that *path* was rotated into; it may be compressed by now."""
+    first = _rotated_name(path, 1)
+    return any(first.with_name(first.name + suffix).exists() for suffix in ("", ".gz", ".zst"))
+
+
 def _move_aside(path: Path) -> None:
     """Rename ``run.jsonl`` to the next of ``run.000001.jsonl``, ``run.000002.jsonl``, ...
 
@@ -620,7 +648,7 @@ def _move_aside(path: Path) -> None:
     number = max((int(digits) for digits in numbers if digits.isdecimal()), default=0)
     while True:
         number += 1
-        target = path.with_name(f"{start}{number:06d}{path.suffix}")
+        target = _rotated_name(path, number)
         try:
             # Reserves the name: rename would replace what another process has just put there.
             os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

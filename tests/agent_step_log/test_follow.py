@@ -8,13 +8,13 @@ import threading
 from queue import Queue
 from typing import TYPE_CHECKING, Self
 
-import pytest
-from tests.agent_step_log.loglines import end, llm, start, tool
-
 from agent_step_log import Record, StepLog, _reader, read_log
+from tests.agent_step_log.loglines import end, llm, start, tool
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 PATIENCE_S = 30  # reached only when a test fails
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.agent_step_log.loglines import end, line, llm, payloads, records, start, tool
 
 from agent_step_log import Damage, Record, repair, verify
 from agent_step_log._reader import read_file
+from tests.agent_step_log.loglines import end, line, llm, payloads, records, start, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

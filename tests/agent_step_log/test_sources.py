@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
-from tests.agent_step_log.loglines import end, llm, places, read, start, tool
 
 from agent_step_log import list_runs, read_log
 from agent_step_log._sources import log_files
 from agent_step_log.errors import LogFormatError, LogSourceError, LogTooNewError, MissingExtraError
+from tests.agent_step_log.loglines import end, llm, places, read, start, tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,11 +45,11 @@ class TestLogFiles:
             (tmp_path / name).write_bytes(b"")
 
         assert [file.name for file in log_files(f"{tmp_path}/x*.jsonl")] == ["x1.jsonl", "x2.jsonl"]
-        assert [file.name for file in log_files(f"{tmp_path}/**/x*.jsonl")] == [
-            "x3.jsonl",
+        assert {file.name for file in log_files(f"{tmp_path}/**/x*.jsonl")} == {
             "x1.jsonl",
             "x2.jsonl",
-        ]
+            "x3.jsonl",
+        }
 
     def test_a_pattern_without_a_match_says_so(self, tmp_path: Path) -> None:
         with pytest.raises(LogSourceError) as caught:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from tests.agent_step_log.importers.support import (
     CLAUDE,
     assistant,

@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from tests.agent_step_log.importers.support import (
     CODEX,
     corpus,

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from agent_step_log.errors import ImportSourceError
+from agent_step_log.importers import _transcripts
 from tests.agent_step_log.importers.support import (
     CLAUDE,
     CODEX,
@@ -25,9 +28,6 @@ from tests.agent_step_log.importers.support import (
     user,
     write,
 )
-
-from agent_step_log.errors import ImportSourceError
-from agent_step_log.importers import _transcripts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 import zstandard
+
+from agent_step_log.errors import ImportSourceError, MissingExtraError
+from agent_step_log.importers import find_claude_code, find_codex, import_claude_code, import_codex
 from tests.agent_step_log.importers.support import (
     CLAUDE,
     CODEX,
@@ -26,9 +29,6 @@ from tests.agent_step_log.importers.support import (
     user,
     write,
 )
-
-from agent_step_log.errors import ImportSourceError, MissingExtraError
-from agent_step_log.importers import find_claude_code, find_codex, import_claude_code, import_codex
 
 ROLLOUT = CODEX / "codemie" / "rollout-2026-01-02T18-39-45-019b7f94-51b4-7593-922e-ba12b5b73b52.jsonl"
 
