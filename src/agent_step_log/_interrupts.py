@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from types import CodeType
 
-__all__ = ["is_from_signal"]
+__all__ = ["is_from_signal", "pass_on"]
 
 _OWN_FILES = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120  compared as text
 
@@ -29,6 +29,12 @@ def is_from_signal(error: BaseException) -> bool:
     # On a full disk this is asked for every record, and asking for all handlers is slow.
     others = [code for code in codes if not code.co_filename.startswith(_OWN_FILES)]
     return bool(others) and not _handlers().isdisjoint(others)
+
+
+def pass_on(error: BaseException) -> None:
+    """Raise *error* again if a signal handler raised it."""
+    if is_from_signal(error):
+        raise error
 
 
 def _handlers() -> set[CodeType]:

@@ -212,8 +212,11 @@ def _decoded(text: bytes) -> list[Record] | None:
         records = _decode_lines(text)
     except _UNDECODABLE:
         return None
-    # Fewer when a line is blank, or a value goes on in the next: then line by line.
-    return records if len(records) == text.count(b"\n") + 1 else None
+    # One value to a line, if each newline stands between the end of one and the beginning of the
+    # next, where it can only be outside of both, and there are as many values as that makes. As
+    # many values as lines would not do: a line may hold two, and another one be blank.
+    newlines = text.count(b"\n")
+    return records if newlines + 1 == len(records) == text.count(b"}\n{") + 1 else None
 
 
 def _one_by_one(lines: Lines) -> Iterator[Record]:
@@ -321,7 +324,8 @@ class Lines:
                 reason = self._unfinished
             else:
                 reason = _reason(lost)
-                self.is_log = self.is_log or reason == "torn"
+                # A brace alone begins many a file that is no log.
+                self.is_log = self.is_log or (reason == "torn" and lost.startswith(_OPENING))
             if reason is not None:
                 self._tell(offset + part.start, len(lost), reason)
 
@@ -585,5 +589,6 @@ def _reason(lost: bytes) -> str:
     try:
         _decode_any(lost)
     except _UNDECODABLE:
-        return "torn" if lost.startswith(_OPENING) else "not JSON"
+        # A kill cuts at the end of a page, which may be a few bytes into the line.
+        return "torn" if _OPENING.startswith(lost[: len(_OPENING)]) else "not JSON"
     return "not a record"

@@ -78,7 +78,7 @@ class RunInfo:
         alive = [is_alive(header.process or {}) for header in open_headers]
         if True in alive:
             return "running"
-        if None in alive and time() - self.fold.last_ts < SILENT_S:
+        if None in alive and abs(time() - self.fold.last_ts) < SILENT_S:
             return "running"
         return "interrupted"
 

@@ -36,7 +36,16 @@ from agent_step_log._records import (
     RunStart,
     ToolCall,
 )
-from agent_step_log._steps import SETTABLE, AgentStep, LlmStep, MeasuredStep, ToolStep, enclosing, scope
+from agent_step_log._steps import (
+    SETTABLE,
+    AgentStep,
+    LlmStep,
+    MeasuredStep,
+    ToolStep,
+    enclosing,
+    joined,
+    scope,
+)
 from agent_step_log._values import MAX_RECORD_BYTES, encode_record, json_text, may_explode, plain
 from agent_step_log._version import __version__
 from agent_step_log._writer import Durability, Health, LogWriter, OnError
@@ -140,13 +149,19 @@ class StepLog:
             "agent_version": agent_version,
             "task_type": task_type,
             "environment": environment,
-            "metadata": {**run.metadata, **(metadata or {})} or None,
+            "metadata": {**run.metadata, **joined({}, metadata, "metadata")} or None,
             "parent_run_id": parent_run_id if parent_run_id is not None else run.parent_run_id,
             "parent_step": parent_step if parent_step is not None else run.parent_step,
             "forked_from": forked_from,
         }
         _open_logs.add(self)
-        self._write_header()
+        try:
+            self._write_header()
+        except BaseException:
+            # Nobody gets this log: with nothing left to end, its finaliser has nothing to complain of.
+            _open_logs.discard(self)
+            self._writer.close()
+            raise
 
     # -- plain records ---------------------------------------------------------
 
@@ -185,7 +200,7 @@ class StepLog:
             or agent is not None
             or self._bus is not None
             or current_scope() is not None
-            or (model.__class__ is not str and model is not None)
+            or (type(model) is not str and model is not None)
         ):
             full = self._llm_record(model, input_tokens, output_tokens, stop_reason, duration_ms, more)
             self._place(full, parent, agent, error)
@@ -252,7 +267,7 @@ class StepLog:
             or attrs is not None
             or self._bus is not None
             or current_scope() is not None
-            or tool.__class__ is not str
+            or type(tool) is not str
         ):
             full = self._tool_record(tool, input, output, duration_ms)
             full.tool_call_id, full.inferred, full.attrs = tool_call_id, inferred, attrs
@@ -648,7 +663,8 @@ def _file_of(path: str | os.PathLike[str], run_id: RunId) -> Path:
 
     name = os.fspath(path)
     target = Path(os.path.abspath(name))  # noqa: PTH100  without resolving links: the path stays the user's
-    if name.endswith(os.sep) or target.is_dir():
+    # Not Path.is_dir, which raises for a name that is too long.
+    if name.endswith(os.sep) or os.path.isdir(target):  # noqa: PTH112
         return target / f"{run_id.safe_name}.jsonl"
     return target
 
@@ -662,7 +678,7 @@ def _fill(record: LlmCall, fields: Mapping[str, Any]) -> None:
         else:
             strange[key] = value
     if strange:
-        record.attrs = {**(record.attrs or {}), **strange}
+        record.attrs = joined(strange, record.attrs, "attrs")
 
 
 def _peek(counter: count[int]) -> int:

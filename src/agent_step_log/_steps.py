@@ -17,6 +17,7 @@ What holds for every one of them:
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextvars import ContextVar
 from time import perf_counter, time
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from agent_step_log._steplog import StepLog
     from agent_step_log._streams import AsyncStream, Collected, Stream
 
-__all__ = ["SETTABLE", "AgentStep", "LlmStep", "MeasuredStep", "ToolStep", "enclosing", "scope"]
+__all__ = ["SETTABLE", "AgentStep", "LlmStep", "MeasuredStep", "ToolStep", "enclosing", "joined", "scope"]
 
 Chunk = TypeVar("Chunk")
 
@@ -47,6 +48,36 @@ _ABANDONED = "never ended: its handle was dropped"
 
 #: The innermost scope of this context; ended ones may linger and are passed over.
 scope: ContextVar[MeasuredStep | None] = ContextVar("agent_step_log_scope", default=None)
+
+
+def joined(keys: dict[str, Any], given: object, name: str) -> dict[str, Any]:
+    """Return *given* and *keys* as one dict; what is no dict goes in whole, as *name*."""
+    if given is None:
+        return dict(keys)
+    # Exactly: a class of the agent's own may do anything when it is asked for its keys.
+    return {**given, **keys} if type(given) is dict else {name: given, **keys}
+
+
+def _set(step: MeasuredStep | None) -> None:
+    scope.set(step)
+    current_step.set(None if step is None else (step.log.run_id, step.step))
+
+
+def _become(step: MeasuredStep | None) -> None:
+    """Set the scope, and the step in flight that `agent_run_id` hands on."""
+    # Before 3.12 the collector may run inside ContextVar.set, and a finaliser that sets a variable
+    # too (one that records does) frees what the interrupted call works on: the process crashes.
+    is_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        _set(step)
+    finally:
+        if is_enabled:
+            gc.enable()
+
+
+if sys.version_info >= (3, 12):
+    _become = _set
 
 
 def enclosing(log: StepLog) -> MeasuredStep | None:
@@ -172,7 +203,7 @@ class MeasuredStep:
         """Return the keys every ending record may carry beside its own."""
         keys: dict[str, Any] = {"parent": self.parent, "parent_writer": self.parent_writer}
         if self._stream_state in ("closed", "abandoned"):
-            self.attrs = {**(self.attrs or {}), "stream": self._stream_state}
+            self.attrs = joined({"stream": self._stream_state}, self.attrs, "attrs")
         keys["attrs"] = self.attrs
         keys["writer"] = self.writer
         keys["start_ts"] = self._start_ts
@@ -184,15 +215,13 @@ class MeasuredStep:
     def push(self) -> MeasuredStep | None:
         """Make it the scope of the running context; return what that was, for `pop`."""
         before = scope.get()
-        scope.set(self)
-        current_step.set((self.log.run_id, self.step))
+        _become(self)
         return before
 
     def pop(self, before: MeasuredStep | None) -> None:
         """Give the scope back, where it still is ours to give."""
         if scope.get() is self:
-            scope.set(before)
-            current_step.set(None if before is None else (before.log.run_id, before.step))
+            _become(before)
 
     def __enter__(self) -> Self:
         frame = sys._getframe(1)
@@ -263,7 +292,7 @@ class LlmStep(MeasuredStep):
             if key in SETTABLE and key != "attrs":
                 self.fields[key] = value
             else:
-                self.attrs = {**(self.attrs or {}), key: value}
+                self.attrs = joined({key: value}, self.attrs, "attrs")
 
     def response(self, response: object) -> None:
         """Take model, usage, stop reason, request id and tool calls from a provider's answer.

@@ -7,7 +7,9 @@ folds its own file from where it last stopped; `summarize` folds any log.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from agent_step_log._quantiles import Latencies
@@ -185,6 +187,14 @@ class RunFold:
             for key, group in theirs.items():
                 _group(mine, key).merge(group)
 
+    @property
+    def duration_ms(self) -> int:
+        """From the first record to the last; 0 when a clock says what cannot be."""
+        if self.first_ts is None:
+            return 0
+        duration = (self.last_ts - self.first_ts) * 1000
+        return round(duration) if isfinite(duration) else 0
+
     def result(self, run_id: str) -> Summary:
         """Return the totals as they stand."""
         calls = self.counts["llm_call"] + self.counts["tool_call"] + self.counts["agent_call"]
@@ -198,7 +208,7 @@ class RunFold:
             total_tokens=self.tokens["input_tokens"] + self.tokens["output_tokens"],
             **self.tokens,
             error_count=self.errors,
-            duration_ms=round((self.last_ts - self.first_ts) * 1000) if self.first_ts is not None else 0,
+            duration_ms=self.duration_ms,
             unfinished_count=len(self.open),
             truncated_count=self.truncated,
             unknown_usage_count=self.unknown_usage,
@@ -226,7 +236,10 @@ class Fold:
         with path.open("rb") as file:
             file.seek(offset)
             rest = b""
-            while chunk := file.read(_CHUNK):
+            # As far as it goes now: threads that go on recording are faster than any reader.
+            left = os.fstat(file.fileno()).st_size - offset
+            while chunk := file.read(min(_CHUNK, max(left, 0))):
+                left -= len(chunk)
                 head, newline, tail = chunk.rpartition(b"\n")
                 if not newline:
                     rest += chunk

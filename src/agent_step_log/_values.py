@@ -99,7 +99,9 @@ def error_text(error: BaseException) -> str:
     try:
         text = str(error)
         return text if type(text) is str else str.__str__(text)
-    except Exception as failure:  # noqa: BLE001  a broken __str__ must not reach the agent
+    except Exception as failure:  # a broken __str__ must not reach the agent
+        if is_from_signal(failure):
+            raise
         return f"<message unavailable: {type_name(type(failure))}>"
 
 
@@ -275,8 +277,9 @@ def plain(value: object) -> object:
                 # numpy's longdouble and object scalars return themselves
                 answer = form(value)
                 return _describe(value) if type(answer) is cls else answer
-    except Exception:  # noqa: BLE001  a value must never break the recorder
-        return _describe(value)
+    except Exception as error:  # a value must never break the recorder
+        if is_from_signal(error):
+            raise
     return _describe(value)
 
 
@@ -304,22 +307,24 @@ def may_explode(value: Any) -> bool:
         else:
             return False
         below = None
-        seen = nested = 0
+        seen = nested = longest = 0
         for child in children:
             seen += 1
             kind = type(child)
             if kind is str:
-                if len(child) > 1000 and len(child) * size * len(value) > _MAX_PLAIN:
-                    return True
+                if len(child) > longest:
+                    longest = len(child)
             elif (kind is dict or kind is list or kind is tuple or kind is frozenset) and child:
                 nested += 1
                 below = child
-        if below is None:
-            return size * len(value) > _MAX_PLAIN
-        size *= len(value) * nested // seen or 1
-        value = below
+        if size * len(value) * longest > _MAX_PLAIN:
+            return True
+        size *= len(value) * nested // seen or 1 if nested else len(value)
         if size > _MAX_PLAIN:
             return True
+        if below is None:
+            return False
+        value = below
     return True
 
 
@@ -327,8 +332,10 @@ def json_text(value: object) -> str:
     """Return *value* as JSON text under the rules of this module. Never raises."""
     try:
         return _encode(value).decode()
-    except Exception:  # noqa: BLE001
-        return _encode(_Walker().walk(value)).decode()
+    except Exception as error:
+        if is_from_signal(error):
+            raise
+        return _encode(_Walker().safely(value)).decode()
 
 
 def encode_record(record: msgspec.Struct) -> bytes:
@@ -536,7 +543,9 @@ class _Walker:
         """What the encoder writes as one scalar; its own words, read back."""
         try:
             form: object = msgspec.json.decode(_encode(value))
-        except Exception:  # noqa: BLE001
+        except Exception as error:
+            if is_from_signal(error):
+                raise
             return self._mark("value", _describe(value))
         return form
 

@@ -113,7 +113,7 @@ class _Numbers:
         """Take one record in; return what is wrong with it as ``(kind, text)``."""
         wrong: list[tuple[str, str]] = []
         if record.ts < self.last_ts - _BACKWARDS_S:
-            wrong.append(("clock", f"the clock went back {self.last_ts - record.ts:.1f} s"))
+            wrong.append(("clock", f"the clock went back {self.last_ts - record.ts:.6g} s"))
         self.last_ts = max(self.last_ts, record.ts)
         for name in ("duration_ms", "input_tokens", "output_tokens"):
             value = getattr(record, name)

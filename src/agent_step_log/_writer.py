@@ -10,10 +10,10 @@ What every caller relies on:
     no raise   unless on_error="raise"; what is not on disk is counted in `Health`
 
 When a write fails or comes up short (ENOSPC, EIO, EFBIG, a closed descriptor), the
-line is kept in a bounded buffer and tried again after the next one that gets through.
-A fragment left by a short write is closed off with a newline, so it never swallows the
-record after it. Ten times a second at most the path is looked at: a file that was
-deleted or moved away is opened anew, and so is one whose descriptor is not ours any more.
+line is kept in a bounded buffer and tried again before the next one. A fragment left by
+a short write is closed off with a newline, so it never swallows the record after it.
+Ten times a second at most the path is looked at: a file that was deleted or moved away
+is opened anew, and so is one whose descriptor is not ours any more.
 
 The descriptor keeps its number for life. Opening the log anew puts the new file
 under the same number (dup2), so a thread in mid-append cannot hit a closed one.
@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from agent_step_log._interrupts import is_from_signal
+from agent_step_log._interrupts import pass_on
 from agent_step_log.errors import RecordLossWarning, RecordLostError
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def _high(fd: int) -> int:
     for lowest in (_MIN_FD, _MIN_FD // 4):  # there may be a limit below _MIN_FD
         try:
             moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             continue
         os.close(fd)
         return moved
@@ -217,8 +218,7 @@ class LogWriter:
         try:
             written = self.write(line)
         except OSError as error:
-            if is_from_signal(error):
-                raise
+            pass_on(error)
             written = -1
         if written != len(line):
             self.care(line, written)
@@ -368,7 +368,8 @@ class LogWriter:
         """Whether *fd* still is the file opened here; somebody may have closed it, and opened another."""
         try:
             status = os.fstat(fd)
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             return False
         return (status.st_dev, status.st_ino) in self._inodes
 
@@ -387,12 +388,15 @@ class LogWriter:
             self._drop("the log is closed")
             return
         self.write = self._write_nothing
+        # What waits comes first: records stand in the file as they were made, as far as that goes.
+        if self._retry:
+            self._flush()
         # This line in this very call: left to another thread's flush it would be acknowledged
         # while it still is in memory only.
         is_written = self._try(line)
         if not is_written:
             self._keep(line)
-        self._flush()
+            self._flush()
         self._choose_write()
         if not is_written and self._retry:
             self._complain()
@@ -485,8 +489,7 @@ class LogWriter:
         self._complain()
 
     def _note(self, error: OSError | ValueError) -> None:
-        if is_from_signal(error):
-            raise error
+        pass_on(error)
         if isinstance(error, OSError):
             self._last_error = f"{errno.errorcode.get(error.errno or 0, 'error')}: {error.strerror}"
         else:
@@ -543,7 +546,8 @@ class LogWriter:
                 lost_to = "the log was deleted while it was written to"
             elif self._is_named(status):
                 return
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             # Closed, and nothing under its number yet; it may soon be somebody's.
             self._real_fd = -1
         lost = self._written() - self._written_looked_at
@@ -563,7 +567,8 @@ class LogWriter:
     def _is_named(self, status: os.stat_result) -> bool:
         try:
             there = self.path.stat()
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             return False  # gone: opening makes it again
         return (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino)
 
@@ -581,8 +586,8 @@ class LogWriter:
                 os.fdatasync(self._real_fd)
                 self._synced = covers
             except OSError as error:
-                self._sync_failures += 1
                 self._note(error)
+                self._sync_failures += 1
                 self._complain()
 
     def _rotate_if_large(self, limit: int) -> None:
@@ -613,7 +618,8 @@ class LogWriter:
         try:
             # Another process may be about to do the same; whoever is second looks again later.
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             return
         try:
             status = self.path.stat()
@@ -664,7 +670,8 @@ def _ends_inside_a_line(fd: int, size: int) -> bool:
         return False
     try:
         return os.pread(fd, 1, size - 1) not in (b"\n", b"")
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return False  # not a regular file, or not readable: nothing to close off
 
 

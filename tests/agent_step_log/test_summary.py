@@ -24,7 +24,10 @@ counts = st.none() | st.integers(-5, 10**6)
 
 @st.composite
 def steps(draw: st.DrawFn, number: int) -> list[bytes]:
-    where = {"run": draw(st.sampled_from(["r", "s"])), "writer": draw(st.sampled_from([None, "w"]))}
+    where: dict[str, Any] = {
+        "run": draw(st.sampled_from(["r", "s"])),
+        "writer": draw(st.sampled_from([None, "w"])),
+    }
     common = {
         **where,
         "ts": T0 + draw(st.integers(0, 100)),
@@ -217,3 +220,12 @@ class TestFold:
         assert {k: v for k, v in last.totals.items() if k != "duration_ms"} == {
             key: getattr(summary, key) for key in last.totals if key != "duration_ms"
         }
+
+    def test_times_no_clock_shows_give_no_duration(self, tmp_path: Path) -> None:
+        path = tmp_path / "log.jsonl"
+        path.write_text(
+            '{"run_id":"r","step":0,"type":"run_start","ts":-1e308,"format":1}\n'
+            '{"run_id":"r","step":1,"type":"event","ts":1e308,"name":"n","data":null}\n'
+        )
+
+        assert summarize(path).duration_ms == 0

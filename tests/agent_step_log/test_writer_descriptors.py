@@ -1,17 +1,23 @@
-"""Descriptors closed behind our back, files deleted and moved away: the log goes on, and nobody else gets its lines."""
+"""Descriptors closed behind our back, files deleted and moved away.
+
+The log goes on, and nobody else gets its lines.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from agent_step_log import StepLog
 from tests.support.children import run_child
 from tests.support.logs import lines_of, steps_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def look_again(log: StepLog) -> None:
@@ -31,7 +37,9 @@ class TestAClosedDescriptor:
         assert (log.health.written, log.health.dropped, log.health.reopened) == (3, 0, 1)
         log.close()
 
-    def test_a_daemonisers_sweep_leaves_our_lines_out_of_the_files_opened_after_it(self, tmp_path: Path) -> None:
+    def test_a_daemonisers_sweep_leaves_our_lines_out_of_the_files_opened_after_it(
+        self, tmp_path: Path
+    ) -> None:
         told = run_child(
             """
             place = sys.argv[1]

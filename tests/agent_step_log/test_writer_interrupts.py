@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,21 +14,28 @@ from tests.support.children import run_child
 from tests.support.faults import BrokenDisk
 from tests.support.logs import steps_of
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 class TestASignalHandlerThatRecords:
     @pytest.mark.parametrize(
-        "options", ["{}", "{'durability': 'disk'}", "{'rotate_bytes': 3000}"], ids=["process", "disk", "rotating"]
+        "options",
+        ["{}", "{'durability': 'disk'}", "{'rotate_bytes': 3000}"],
+        ids=["process", "disk", "rotating"],
     )
     def test_it_neither_hangs_nor_loses_nor_repeats_a_record(self, tmp_path: Path, options: str) -> None:
         path = tmp_path / "run.jsonl"
         told = run_child(
             f"""
             log = StepLog(sys.argv[1], run_id="r", **{options})
-            handled = 0
+            handled = depth = 0
             def record(*_):
-                global handled
-                handled += 1
-                log.record_tool_call("handler", None, "x" * 200)
+                global handled, depth
+                if depth < 3:  # it may interrupt itself, but a slow disk must not pile it up
+                    handled, depth = handled + 1, depth + 1
+                    log.record_tool_call("handler", None, "x" * 200)
+                    depth -= 1
             signal.signal(signal.SIGALRM, record)
             signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
             called = 0
@@ -59,11 +65,13 @@ class TestASignalHandlerThatRecords:
                     log.event("thread")
             threads = [threading.Thread(target=work) for _ in range(3)]
             for thread in threads: thread.start()
-            handled = 0
+            handled = depth = 0
             def record(*_):
-                global handled
-                handled += 1
-                log.event("handler")
+                global handled, depth
+                if depth < 3:
+                    handled, depth = handled + 1, depth + 1
+                    log.event("handler")
+                    depth -= 1
             signal.signal(signal.SIGALRM, record)
             signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
             while handled < 100:
@@ -154,11 +162,10 @@ class TestASignalHandlerThatRaises:
         log.close()
 
     def test_an_error_of_the_disk_is_not_taken_for_one(self) -> None:
-        try:
+        with pytest.raises(OSError, match="Bad file descriptor") as raised:
             os.write(-1, b"")
-        except OSError as error:
-            assert error.errno == errno.EBADF
-            assert not is_from_signal(error)
+
+        assert not is_from_signal(raised.value)
 
     def test_handlers_of_every_shape_are_known(self) -> None:
         from functools import partial

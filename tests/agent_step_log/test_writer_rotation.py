@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from agent_step_log import StepLog, list_runs, read_log, verify
 from agent_step_log import _writer as writer_module
 from tests.support.children import run_child
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class TestRotation:

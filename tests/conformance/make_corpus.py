@@ -331,6 +331,12 @@ def torn_cases() -> dict[str, Case]:
             verify=[damage, gap],
             runs=ok,
         ),
+        "torn-early": Case(
+            "Cut a few bytes into the line, and closed off.",
+            lines(start(), llm(1), Lost(b'{"ru', "torn"), end()),
+            verify=[damage],
+            runs=ok,
+        ),
         "torn-glued": Case(
             "The next record stands behind a torn one, on the same line: it is saved.",
             [*lines(start(), llm(1)), Lost(first, "torn"), *lines(llm(3), end())],
@@ -357,6 +363,25 @@ def torn_cases() -> dict[str, Case]:
         "whole-glued-four": Case(
             "The same, several times over.",
             [start(), llm(1), llm(2), *lines(end())],
+            runs=ok,
+        ),
+        "whole-glued-beside-blank-lines": Case(
+            "As many records as lines, and not one to each: counting them proves nothing.",
+            [start(), llm(1), Silent(b"\n\n"), *lines(llm(2)), Silent(b"\n"), llm(3), *lines(end())],
+            runs=ok,
+        ),
+        "two-lines-one-object": Case(
+            "An object that goes on in the next line is no record, beside a line that holds two.",
+            [
+                *lines(start()),
+                Lost(b'{"run_id":"r1","step":1,', "torn"),
+                Silent(NEWLINE),
+                Lost(b'"type":"event","ts":1}', "not JSON"),
+                Silent(NEWLINE),
+                llm(1),
+                *lines(end()),
+            ],
+            verify=[damage, damage],
             runs=ok,
         ),
         "whole-torn-glued": Case(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent_step_log import Damage, LogIndex, list_runs, read_log, repair, summarize, verify
+from agent_step_log._reader import parse_record
 from agent_step_log.errors import LogFormatError, StepLogError
 from tests.conformance.make_corpus import files
 
@@ -44,6 +45,10 @@ class TestCorpus:
         assert keys == expected["records"]
         assert damage == expected["damage"]
         assert error == expected["error"]
+        for record in records:
+            itself = parse_record(record.line)
+            assert itself is not None
+            assert (itself.run_id, itself.step, itself.type) == (record.run_id, record.step, record.type)
         for index, key, value in expected["values"]:
             assert getattr(records[index], key) == value
 
