@@ -66,6 +66,7 @@ _POLL_S = 0.05  # between two looks at a file being followed
 _MAX_TRIED_BYTES = 4 * MAX_LINE_BYTES
 _BLANK = b" \t\r\n"  # JSON's; bytes.strip() would take a vertical tab, too
 _OPENING = b'{"run_id":"'
+_BETWEEN = b"}\n" + _OPENING  # the longer it is, the faster it is counted
 _HEAD = re.compile(rb'\{"run_id":"[^"\\]*+(?:\\.[^"\\]*+)*+","step":-?\d+,"type":"')
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -216,7 +217,7 @@ def _decoded(text: bytes) -> list[Record] | None:
     # next, where it can only be outside of both, and there are as many values as that makes. As
     # many values as lines would not do: a line may hold two, and another one be blank.
     newlines = text.count(b"\n")
-    return records if newlines + 1 == len(records) == text.count(b"}\n{") + 1 else None
+    return records if newlines + 1 == len(records) == text.count(_BETWEEN) + 1 else None
 
 
 def _one_by_one(lines: Lines) -> Iterator[Record]:

@@ -102,7 +102,11 @@ class Record(Struct, gc=False):
 
     def to_dict(self) -> dict[str, Any]:
         """Return every key of the line, those unknown to this version too."""
-        decoded: dict[str, Any] = json.decode(self.line)
+        try:
+            decoded: dict[str, Any] = json.decode(self.line)
+        except (DecodeError, RecursionError):
+            # It has been read, so it can be mended; see the reader.
+            decoded = json.decode(mended(self.line, is_deep=True))
         return decoded
 
     def extra(self) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """For the tests of agents: a log of one's own, and what was recorded in it.
 
-    def test_agent_recovers(tmp_path):
-        with recording(tmp_path) as run:
-            my_agent(run.log)
-        assert run.names("tool_call") == ["search", "search"]
-        assert [step.error for step in run.steps("tool_call")] == ["timed out", None]
+def test_agent_recovers(tmp_path):
+    with recording(tmp_path) as run:
+        my_agent(run.log)
+    assert run.names("tool_call") == ["search", "search"]
+    assert [step.error for step in run.steps("tool_call")] == ["timed out", None]
 """
 
 from __future__ import annotations

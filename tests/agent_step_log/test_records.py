@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from agent_step_log import FORMAT_VERSION, Record
+from agent_step_log import FORMAT_VERSION, Record, read_log
 from agent_step_log._reader import parse_record
 from agent_step_log._records import (
     RECORD_TYPES,
@@ -17,6 +17,9 @@ from agent_step_log._records import (
     PlainToolCall,
     ToolCall,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAD = ("run_id", "step", "type", "ts")
 
@@ -96,3 +99,23 @@ class TestWritingAndReading:
 
         assert record is not None
         assert record.line == text
+
+
+class TestLine:
+    def test_it_is_right_where_one_line_holds_two_records_and_another_is_blank(self, tmp_path: Path) -> None:
+        one, two, three = (
+            b'{"run_id":"r","step":%d,"type":"event","ts":1.0,"name":"n","data":{"a":%d}}' % (n, n)
+            for n in (1, 2, 3)
+        )
+        path = tmp_path / "log.jsonl"
+        path.write_bytes(one + two + b"\n\n" + three + b"\n")
+
+        assert [record.line for record in read_log(path)] == [one, two, three]
+
+    def test_a_line_that_had_to_be_mended_is_a_dict_all_the_same(self, tmp_path: Path) -> None:
+        path = tmp_path / "log.jsonl"
+        path.write_bytes(b'{"run_id":"r","step":1,"type":"event","ts":1.0,"name":"\\ud800","data":1e999}\n')
+        [record] = read_log(path)
+
+        assert record.to_dict()["name"] == "\ufffd"
+        assert record.data == "1e999"

@@ -47,7 +47,7 @@ _ENDED_S = 30.0  # a killed process that is still there after this is stuck in t
 _LONGEST_S = 0.030  # between the first acknowledgement and the kill
 _START_UP_S = 0.35  # in which a new interpreter starts
 _HEAD = re.compile(rb'\{"run_id":"([^"]*)","step":(\d+),"type":"(\w+)"')
-_OPENING = b'{"run_id":"run-'  # a record cut so early does not say which it is
+_OPENING = b'{"run_id":"run-'
 _ENDINGS = frozenset({"llm_call", "tool_call", "agent_call"})
 _SIZE_MIXES: tuple[tuple[int, ...], ...] = (*((size,) for size in SIZES.values()), tuple(SIZES.values()))
 
@@ -249,8 +249,8 @@ class _Round:
                 file.seek(stretch.offset)
                 text = file.read(stretch.length + 1)
             head = _HEAD.match(text)
-            if stretch.reason == "torn" and len(_OPENING) >= stretch.length:
-                torn += _OPENING.startswith(text[: stretch.length])
+            if head is None and stretch.reason == "torn" and _is_cut_in_its_head(text[: stretch.length]):
+                torn += 1
                 continue
             if head is None or stretch.reason != "torn":
                 self.tally.false_damage += 1
@@ -319,6 +319,12 @@ def _become_writer(order: Order, reading: int, said: Path) -> None:
         os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(70)
+
+
+def _is_cut_in_its_head(text: bytes) -> bool:
+    """Whether this is so little of a record that it does not say which one it was."""
+    longest = b'{"run_id":"run-0","step":4294967295,"type":"step_start"'
+    return len(text) < len(longest) and _OPENING.startswith(text[: len(_OPENING)])
 
 
 def _is_whole(record: Record) -> bool:
