@@ -224,7 +224,7 @@ class _Round:
         expected = Counter(((run, writer, step), kind == START) for run, writer, step, kind in self.acks)
         self.tally.lost += sum(1 for key in expected if not met[key])
         self.tally.duplicates += sum(number - 1 for number in met.values())
-        self._check_damage(damage, writers, expected, killed)
+        self._check_damage(damage, writers, expected, killed, again)
         self._check_runs(met, again)
         report = verify(self.path)
         errors = [problem for problem in report.problems if problem.is_error]
@@ -238,6 +238,7 @@ class _Round:
         writers: set[tuple[str, str | None]],
         expected: Counter[tuple[Key, bool]],
         killed: int,
+        again: bool,
     ) -> None:
         """Each stretch must be the beginning of a record that was in hand when its writer was killed."""
         told: Counter[tuple[str, int, bool]] = Counter()
@@ -257,8 +258,10 @@ class _Round:
                 self._wrong(f"{stretch}: {text[:80]!r}...")
                 continue
             run, step, is_start = head[1].decode(), int(head[2]), head[3] == b"step_start"
-            others = len({writer for name, writer in writers if name == run})
-            if step and told[run, step, is_start] >= max(others, 1):
+            # A process killed before any record of its own was whole is none of the writers met.
+            processes = 1 if self.name == "directory" else killed + again
+            known = len({writer for name, writer in writers if name == run})
+            if step and told[run, step, is_start] >= max(known, processes):
                 self.tally.false_damage += 1
                 self._wrong(f"{stretch} was acknowledged: {text[:80]!r}...")
                 continue
