@@ -102,8 +102,7 @@ def run(arguments: list[str] | None = None) -> int:
         result = _invoke(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more at exit; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
     except KeyboardInterrupt:
         return 130
@@ -117,8 +116,21 @@ def run(arguments: list[str] | None = None) -> int:
         sentence = _sentence(error)
         if sentence is None:
             raise
+        _flush_or_drop_output()
         return _fail(sentence)
     return result
+
+
+def _flush_or_drop_output() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """Send what stdout still holds nowhere: Python flushes it once more at exit, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _invoke(arguments: list[str]) -> int:
