@@ -17,8 +17,8 @@ lint: $(VENV)/dev  ## types and style
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-crash: $(VENV)/dev  ## kill a thousand real writers and count what was lost
-	@$(BIN)/python -m tests.crash --kills 1000
+crash: $(VENV)/dev  ## kill two thousand real writers at a thousand moments, and count what was lost
+	@$(BIN)/python -m tests.crash --kills 2200
 
 bench: $(VENV)/bench  ## measure, and write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks

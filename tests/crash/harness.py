@@ -44,7 +44,6 @@ __all__ = ["Tally", "render_table", "run"]
 
 _FIRST_ACK_S = 30.0  # a writer silent for so long hangs
 _ENDED_S = 30.0  # a killed process that is still there after this is stuck in the kernel
-_LONGEST_S = 0.030  # between the first acknowledgement and the kill
 _START_UP_S = 0.35  # in which a new interpreter starts
 _HEAD = re.compile(rb'\{"run_id":"([^"]*)","step":(\d+),"type":"(\w+)"')
 _OPENING = b'{"run_id":"run-'
@@ -157,11 +156,11 @@ class _Round:
         else:
             self._listen(reading, _FIRST_ACK_S, until_first=True)
             self._wrong_if(not self.acks, f"no record in {_FIRST_ACK_S} s: it hangs")
-            self._listen(reading, self.choose.random() * _LONGEST_S)
+            self._listen(reading, self.choose.random() * self.scenario.longest_s)
         if self.scenario.kills_one_first:
             members = _group(first)
             os.kill(self.choose.choice(members), signal.SIGKILL)
-            self._listen(reading, self.choose.random() * _LONGEST_S)
+            self._listen(reading, self.choose.random() * self.scenario.longest_s)
         os.killpg(first, signal.SIGKILL)
         self._listen(reading, _ENDED_S, until_end=True)
         os.close(reading)
@@ -200,7 +199,7 @@ class _Round:
             if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
                 text = said.read_text(errors="replace").strip()
                 self._wrong(f"a writer ended by itself: {status}: {text[-2000:]}")
-        return killed
+        return min(killed, self.scenario.most_writers or killed)
 
     def _record_again(self) -> None:
         """Record into the log a killed agent left, as the same agent started again does."""

@@ -271,12 +271,16 @@ class Scenario:
         record: What the first process of a round does.
         weight: Its share of the rounds; those that start interpreters are slow.
         kills_one_first: One process is killed, and the others go on before they are.
+        longest_s: The kill comes at most so long after the first acknowledgement.
+        most_writers: Processes beyond these are helpers, and are not counted. None: all are writers.
     """
 
     title: str
     record: Callable[[Order], None]
     weight: int = 10
     kills_one_first: bool = False
+    longest_s: float = 0.030
+    most_writers: int | None = None
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -285,7 +289,7 @@ SCENARIOS: dict[str, Scenario] = {
     "tasks": Scenario("asyncio, 100 tasks", tasks),
     "forked": Scenario("fork, 4 processes", forked, kills_one_first=True),
     "forked_beside_threads": Scenario("fork beside threads", forked_beside_threads),
-    "spawned": Scenario("spawn, 3 processes", spawned, weight=2),
+    "spawned": Scenario("spawn, 3 processes", spawned, weight=3, longest_s=0.5, most_writers=3),
     "many": Scenario("8 processes, one file", many, kills_one_first=True),
     "measured": Scenario("measured forms", measured),
     "directory": Scenario("directory, 2 runs", directory),
