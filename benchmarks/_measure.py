@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks._recorders import end_all
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,6 +41,7 @@ def compare(recorders: dict[str, Any], case: Case, *, rounds: int, times: int) -
                 per_call(call, max(times // 10, 1))
                 figures[name].append(per_call(call, times))
             finally:
+                end_all()
                 shutil.rmtree(directory, ignore_errors=True)
     return figures
 

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+
+def end_all() -> None:
+    """End every recorder made since the last call."""
+    while endings:
+        endings.pop(0)()
+
+
+#: What ends the recorders made so far: threads and handlers left behind would be measured with the next.
+endings: list[Callable[[], object]] = []
+
 RUN_ID = "run_0192f3c456787abc8def0123456789ab"
 Call = "Callable[[], object]"
 
@@ -64,6 +74,7 @@ LARGE = tool_case("tool_call, 64 KB", 65_000)
 def bare_write(directory: Path) -> Callable[[Case], Callable[[], object]]:
     """REF: encode a ready-made struct, add the newline, write(2)."""
     fd = os.open(directory / "bare", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    endings.append(lambda: os.close(fd))
     encode = msgspec.json.Encoder().encode
 
     def of(case: Case) -> Callable[[], object]:
@@ -82,6 +93,7 @@ def bare_write(directory: Path) -> Callable[[Case], Callable[[], object]]:
 def ours(directory: Path) -> Callable[[Case], Callable[[], object]]:
     """agent-step-log, plain records."""
     log = StepLog(directory / "ours.jsonl", RUN_ID)
+    endings.append(log.close)
 
     def of(case: Case) -> Callable[[], object]:
         fields = case.fields
@@ -106,6 +118,7 @@ def ours(directory: Path) -> Callable[[Case], Callable[[], object]]:
 def ours_measured(directory: Path) -> Callable[[Case], Callable[[], object]]:
     """agent-step-log, the measured form: a beginning and an ending."""
     log = StepLog(directory / "measured.jsonl", RUN_ID)
+    endings.append(log.close)
 
     def of(case: Case) -> Callable[[], object]:
         tool, given, output = (case.fields[key] for key in ("tool", "input", "output"))
@@ -142,6 +155,7 @@ def stdlib_logging(directory: Path) -> Callable[[Case], Callable[[], object]]:
     handler = logging.FileHandler(directory / "logging.jsonl")
     handler.setFormatter(_JsonFormatter())
     logger.addHandler(handler)
+    endings.append(handler.close)
     return lambda case: lambda: logger.info(case.kind, extra={"fields": case.fields})
 
 
@@ -151,6 +165,7 @@ def structlog_fast(directory: Path) -> Callable[[Case], Callable[[], object]]:
     import structlog
 
     file = (directory / "structlog.jsonl").open("ab")
+    endings.append(file.close)
     logger = structlog.wrap_logger(
         structlog.BytesLogger(file),
         processors=[
@@ -169,6 +184,7 @@ def loguru_serialized(directory: Path) -> Callable[[Case], Callable[[], object]]
 
     logger.remove()
     logger.add(directory / "loguru.jsonl", serialize=True, format="{message}")
+    endings.append(logger.remove)
     return lambda case: lambda: logger.bind(**case.fields).info(case.kind)
 
 
@@ -182,6 +198,7 @@ def otel(directory: Path, *, batch: bool) -> Callable[[Case], Callable[[], objec
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(exporter) if batch else SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("bench")
+    endings.extend((provider.shutdown, file.close))
 
     def of(case: Case) -> Callable[[], object]:
         attributes = {

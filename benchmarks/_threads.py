@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks._recorders import SMALL, article, bare_write, ours
+from benchmarks._recorders import SMALL, article, bare_write, end_all, ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,7 @@ def throughput(recorder: Any, case: Case, threads: int, records: int) -> float:
             worker.join()
         return records / (time.perf_counter() - start)
     finally:
+        end_all()
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -83,6 +84,7 @@ def slow_share(recorder: Any, case: Case, seconds: float) -> tuple[float, float]
     finally:
         stop.set()
         busy.join()
+        end_all()
         shutil.rmtree(directory, ignore_errors=True)
 
 
