@@ -12,7 +12,7 @@ What every caller relies on:
 When a write fails or comes up short (ENOSPC, EIO, EFBIG, a closed descriptor), the
 line is kept in a bounded buffer and tried again before the next one. A fragment left by
 a short write is closed off with a newline, so it never swallows the record after it.
-Ten times a second at most the path is looked at: a file that was deleted or moved away
+Once a second at most the path is looked at: a file that was deleted or moved away
 is opened anew, and so is one whose descriptor is not ours any more.
 
 The descriptor keeps its number for life. Opening the log anew puts the new file
@@ -52,11 +52,12 @@ OnError = Literal["warn", "raise", "ignore"]
 
 _RETRY_RECORDS = 1000  # lines kept for another try
 _RETRY_BYTES = 4 * 1024 * 1024  # of them together
-_CHECK_S = 0.1  # between two looks at what the path names, and at whether there are threads
+_CHECK_S = 0.1  # between two looks at whether there are threads
+_LOOK_S = 1.0  # between two at what the path names: each gives up the GIL, and may wait for it
 _WARN_S = 60.0  # between two warnings of one log
 _HELD_WRITE_BYTES = 1024 * 1024  # longer lines are written with the GIL released
-_STALL_S = 0.02  # a held write slower than this met a stalled disk ...
-_STALL_PAUSE_S = 5.0  # ... and writes give up the GIL for so long
+_STALL_S = 0.02  # held writes slower than this, two in a row, met a stalled disk ...
+_STALL_PAUSE_S = 2.0  # ... and writes give up the GIL for so long
 _MIN_FD = 200  # the log's number is moved up here, see _high
 _RESTING = 8  # numbers of closed logs kept back, see _retire
 
@@ -181,6 +182,7 @@ class LogWriter:
         self._dropped = self._sync_failures = self._reopened = 0
         self._last_error: str | None = None
         self._next_warning = 0.0
+        self._was_slow = False  # the held write before
         self._held_from = 0.0  # monotonic seconds from which the GIL may be held again
         # Protects the move of the file aside against a second thread; never waited for.
         self._rotating = allocate_lock()
@@ -232,8 +234,11 @@ class LogWriter:
             return os.write(self._real_fd, line)
         written = self._held_write(self._real_fd, line, len(line))
         end = monotonic()
-        if end - start > _STALL_S:
+        # One may have been the machine's doing: a process that was not given a processor for a while.
+        slow = end - start > _STALL_S
+        if slow and self._was_slow:
             self._held_from = end + _STALL_PAUSE_S
+        self._was_slow = slow
         return written
 
     def _write_nothing(self, _line: bytes) -> int:
@@ -511,26 +516,27 @@ class LogWriter:
         except Exception:  # noqa: BLE001  warnings turned into errors must not reach the agent
             _say(message)
 
-    # -- ten times a second, or after every line where an option asks for it ---
+    # -- now and then, or after every line where an option asks for it ---------
 
     def attend(self, now: float) -> None:
-        """Do what is due after a write: sync, rotate, and look at path and threads once in `_CHECK_S`."""
+        """Do what is due after a write: sync, rotate, see to threads, and now and then to the path."""
         if self._durability == "disk":
             self._sync()
         if self._rotate_bytes is not None:
             self._rotate_if_large(self._rotate_bytes)
+        # First, so that an interrupt cannot put off the next time.
+        self.attend_at = 0.0 if self._attentive else now + _CHECK_S
         if now > self._look_at:
-            # First, so that an interrupt cannot put off the next look.
-            self._plan_attending(now)
+            self._look_at = now + _LOOK_S
             try:
                 self._look_at_path()
             finally:
                 self._written_looked_at = self._written()
-                self._choose_write()
+        self._choose_write()
 
     def _plan_attending(self, now: float) -> None:
-        self._look_at = now + _CHECK_S
-        self.attend_at = 0.0 if self._attentive else self._look_at
+        self._look_at = now + _LOOK_S
+        self.attend_at = 0.0 if self._attentive else now + _CHECK_S
 
     def _look_at_path(self) -> None:
         """Open the log anew when its path no longer names the file written to."""
