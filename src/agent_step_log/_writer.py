@@ -198,6 +198,7 @@ class LogWriter:
         self.before_next: Callable[[], object] | None = None
         #: Unix seconds from which `attend` wants to be called after a write.
         self.attend_at = 0.0
+        self._look_at = 0.0  # Unix seconds from which the path is to be looked at again
         self._real_fd = -1
         self._inodes: tuple[tuple[int, int], ...] = ()  # of the file under that number; two while it changes
         self._is_nameless = False  # that file was deleted, and no new one could be made yet
