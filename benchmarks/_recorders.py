@@ -33,7 +33,6 @@ def end_all() -> None:
 endings: list[Callable[[], object]] = []
 
 RUN_ID = "run_0192f3c456787abc8def0123456789ab"
-Call = "Callable[[], object]"
 
 
 class Case(NamedTuple):
