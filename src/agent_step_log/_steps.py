@@ -301,7 +301,7 @@ class LlmStep(MeasuredStep):
             response: What the SDK returned (Anthropic, OpenAI chat or responses, Google,
                 Bedrock) or the same as a dict. Anything else is ignored.
         """
-        from agent_step_log._responses import response_fields
+        from agent_step_log.responses import response_fields
 
         self._take(response_fields(response))
 
@@ -314,7 +314,7 @@ class LlmStep(MeasuredStep):
     def chunk(self, chunk: object) -> None:
         """Take what one event of a provider's stream tells; the first sets `ttft_ms`."""
         if self._chunks is None:
-            from agent_step_log._responses import StreamFields
+            from agent_step_log.responses import StreamFields
 
             self._chunks = StreamFields()
             self.fields.setdefault("ttft_ms", round((perf_counter() - self._start) * 1000, 3))

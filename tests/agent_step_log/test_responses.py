@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from agent_step_log._responses import StreamFields, response_fields
+from agent_step_log.responses import StreamFields, response_fields
 
 DATA = Path(__file__).parents[1] / "data" / "responses"
 

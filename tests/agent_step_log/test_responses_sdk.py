@@ -18,7 +18,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 import agent_step_log
-from agent_step_log._responses import StreamFields, response_fields
+from agent_step_log.responses import StreamFields, response_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -290,7 +290,7 @@ class TestGoogle:
 
 def test_no_sdk_is_imported_to_read_a_dict() -> None:
     code = (
-        "import sys, json; from agent_step_log._responses import response_fields;"
+        "import sys, json; from agent_step_log.responses import response_fields;"
         f"response_fields(json.load(open({str(DATA / 'anthropic-cache-read.json')!r})));"
         "heavy = {'anthropic', 'openai', 'google', 'pydantic', 'botocore', 'httpx', 'httpx2', 'asyncio'};"
         "print(sorted({name.split('.')[0] for name in sys.modules} & heavy))"

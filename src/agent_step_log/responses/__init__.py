@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from agent_step_log._responses._anthropic import MessageStream, is_message, message_fields
-from agent_step_log._responses._bedrock import ConverseStream, converse_fields, is_converse
-from agent_step_log._responses._google import ContentStream, content_fields, is_content
-from agent_step_log._responses._openai_chat import ChatStream, completion_fields, is_completion
-from agent_step_log._responses._openai_responses import ResponseStream, is_response, whole_response_fields
-from agent_step_log._responses._reading import Parts, known, members, text
+from agent_step_log.responses.anthropic import MessageStream, is_message, message_fields
+from agent_step_log.responses.bedrock import ConverseStream, converse_fields, is_converse
+from agent_step_log.responses.gemini import ContentStream, content_fields, is_content
+from agent_step_log.responses.openai_chat import ChatStream, completion_fields, is_completion
+from agent_step_log.responses.openai_responses import ResponseStream, is_response, whole_response_fields
+from agent_step_log.responses.reading import Parts, known, members, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_step_log._responses._reading import (
+from agent_step_log.responses.reading import (
     MAX_BLOCKS,
     Budget,
     Parts,

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_step_log._responses._reading import (
+from agent_step_log._values import type_name
+from agent_step_log.responses.reading import (
     MAX_BLOCKS,
     Budget,
     Parts,
@@ -28,7 +29,6 @@ from agent_step_log._responses._reading import (
     token_fields,
     tree,
 )
-from agent_step_log._values import type_name
 
 __all__ = ["ConverseStream", "converse_fields", "is_converse"]
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_step_log._responses._openai_chat import is_openai_model
-from agent_step_log._responses._reading import (
+from agent_step_log.responses.openai_chat import is_openai_model
+from agent_step_log.responses.reading import (
     MAX_BLOCKS,
     Budget,
     Parts,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from agent_step_log._responses._reading import (
+from agent_step_log.responses.reading import (
     MAX_BLOCKS,
     Budget,
     Parts,
