@@ -1,0 +1,43 @@
+r"""Undoing JSON's escapes while remembering where each character came from.
+
+An encoder may write any character as ``\u0041``, so a secret may hide from a search through the bytes. JSON in
+JSON doubles the backslashes; that makes no difference here.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ESCAPED", "plain_and_offsets"]
+
+#: A printable ASCII character written as an escape; the quote and the backslash keep theirs.
+ESCAPED = re.compile(r"\\+u00(?!22|5[cC])([2-7][0-9a-fA-F])")
+
+
+def plain_and_offsets(text: str) -> tuple[str, Callable[[int], int]]:
+    """Return *text* with its needless escapes undone, and a function from a place in that to one in *text*.
+
+    The place of a character is where its escape begins; the place behind it is where the escape ends.
+    """
+    parts: list[str] = []
+    #: Places in the plain text from which on it lies `shifts` behind the original.
+    places, shifts = [0], [0]
+    taken = length = 0
+    for escape in ESCAPED.finditer(text):
+        begin, end = escape.span()
+        parts += text[taken:begin], chr(int(escape[1], 16))
+        length += begin - taken + 1
+        taken = end
+        places.append(length)
+        shifts.append(end - length)
+    parts.append(text[taken:])
+
+    def original(place: int) -> int:
+        return place + shifts[bisect_right(places, place) - 1]
+
+    return "".join(parts), original
