@@ -1,7 +1,7 @@
 r"""Undoing JSON's escapes while remembering where each character came from.
 
-An encoder may write any character as ``\u0041``, so a secret may hide from a search through the bytes. JSON in
-JSON doubles the backslashes; that makes no difference here.
+An encoder may write any character as ``\u0041``, so a secret may hide from a search through the bytes. JSON
+in JSON doubles the backslashes; that makes no difference here.
 """
 
 from __future__ import annotations

@@ -14,42 +14,38 @@ from __future__ import annotations
 import re
 
 from agenttap._escapes import ESCAPED, plain_and_offsets
-from agenttap._patterns import MAX_SECRET, is_secret_name
+from agenttap._patterns import MAX_SECRET, PEM_END, is_secret_name, string_end
 
 __all__ = ["decided"]
 
 _WORD = 512
-# Ends a word that may be a key or a connection string.
-_BREAK = re.compile(r"[\s\"'<>`]", re.ASCII)
-_BREAKS = " \n\t\r\"'<>`"
+#: What ends a word that may be a key or a connection string.
+_BREAKS = " \n\t\r\f\v\"'<>`"
 
 _JWT = re.compile(
     r"eyJ[A-Za-z0-9_-]{0,2048}(?:\.(?:e?|ey?|eyJ[A-Za-z0-9_-]{0,4096}(?:\.[A-Za-z0-9_-]{0,1024})?))?\Z"
 )
-_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,80}-{0,5}")
 _PEM_OPEN = re.compile(
-    r"-----BEGIN (?:[A-Z0-9 ]{0,80}\Z|[A-Z0-9 ]{0,80}-{1,4}\Z|(?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----)"
+    r"-----BEGIN (?:[A-Z0-9 ]{0,80}-{0,4}\Z|(?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----)"
 )
-_PEM_END = re.compile(r"-----END (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 # A label, and then no more than could lead to its secret.
 _AUTHORIZATION = re.compile(
     r"authorization[\\\"']{0,8}[ \t]{0,4}(?:[:=][ \t]{0,4}\[?[\\\"']{0,8}"
-    r"(?:[A-Za-z]{0,6}|(?:bearer|basic|token)[ \t+]{1,4}(?:[A-Za-z0-9._~+=-]|\\?/?){0,4096}))?\Z",
+    r"(?:[A-Za-z]{0,6}|(?:bearer|basic|token)[ \t+]{1,4}(?:[A-Za-z0-9._~+=-]|\\?/|\\\Z){0,4096}))?\Z",
     re.IGNORECASE | re.ASCII,
 )
 _AWS = re.compile(
-    r"secret_?access_?key[\\\"']{0,8}[ \t]{0,4}(?:[:=][ \t]{0,4}[\\\"']{0,8}(?:[A-Za-z0-9+]|\\?/?){0,41})?\Z",
+    r"secret_?access_?key[\\\"']{0,8}[ \t]{0,4}"
+    r"(?:[:=][ \t]{0,4}[\\\"']{0,8}(?:[A-Za-z0-9+]|\\?/|\\\Z){0,41})?\Z",
     re.IGNORECASE | re.ASCII,
 )
 _LABEL = re.compile(r"authorization|secret_?access_?key", re.IGNORECASE)
-# A name's opening quote, the name, and what of the rest has come.
-_NAME = re.compile(
-    r'(\\{0,15})"([A-Za-z0-9_. -]{0,64})(?:(\\{0,16})\Z|(\\{0,15})"[ \t\r\n]{0,8}(?::[ \t\r\n]{0,8}(?:\\{0,15}"?)?)?)'
-)
+# A name and the quote that opens its string; and what may become one.
 _NAME_OPEN = re.compile(r'(\\{0,15})"([A-Za-z0-9_. -]{1,64})\1"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}\1"')
 _NAME_BEGUN = re.compile(
     r'\\{0,15}"[A-Za-z0-9_. -]{0,64}(?:\\{0,15}"(?:[ \t\r\n]{0,8}:)?[ \t\r\n]{0,8})?\\{0,15}\Z'
 )
+_NAME_REACH = 128
 
 
 def decided(text: str) -> int:
@@ -84,7 +80,7 @@ def _open_jwt(text: str) -> int | None:
 
 def _open_pem(text: str) -> int | None:
     for begin in _PEM_OPEN.finditer(text):
-        if not _PEM_END.search(text, begin.end()):
+        if not PEM_END.search(text, begin.end()):
             return begin.start()
     return None
 
@@ -97,22 +93,8 @@ def _open_label(text: str) -> int | None:
 
 
 def _open_name(text: str) -> int | None:
-    begun = _NAME_BEGUN.search(text, max(0, len(text) - 128))
-    earliest = begun.start() if begun else None
+    begun = _NAME_BEGUN.search(text, max(0, len(text) - _NAME_REACH))
     for name in _NAME_OPEN.finditer(text):
-        if is_secret_name(name[2]) and not _is_closed(text, name.end(), len(name[1])):
-            return name.start() if earliest is None else min(earliest, name.start())
-    return earliest
-
-
-def _is_closed(text: str, start: int, escape: int) -> bool:
-    quote = text.find('"', start)
-    while quote >= 0:
-        slashes = quote
-        while slashes > start and text[slashes - 1] == "\\":
-            slashes -= 1
-        slashes = quote - slashes
-        if slashes < escape or (slashes - escape) % (2 * (escape + 1)) == 0:
-            return True
-        quote = text.find('"', quote + 1)
-    return False
+        if is_secret_name(name[2]) and string_end(text, name.end(), len(name[1])) == len(text):
+            return name.start() if begun is None else min(begun.start(), name.start())
+    return begun.start() if begun else None

@@ -14,7 +14,8 @@ r"""What a secret looks like, and where in a text one stands.
     pypi, xai, stripe        pypi-…, xai-…, sk_live_… and rk_live_…
     jwt                      eyJ….eyJ….…
     private_key              -----BEGIN … PRIVATE KEY----- to its end
-    credential               the token behind ``Authorization: Bearer``, the password in ``scheme://user:password@``,
+    credential               the token behind ``Authorization: Bearer``, the password in
+    ``scheme://user:password@``,
                              the string under a name such as ``"api_key"`` in JSON
 
 `find` reads a text, or the text of a JSON document as it stands (then escapes such as ``\n`` and ``\/`` may
@@ -53,7 +54,8 @@ MAX_SECRET = 8192
 #: What stands for a secret that was taken out. It is never taken for a secret itself.
 TOKEN = re.compile(r"<redacted:[A-Za-z0-9_.-]{1,64}:[0-9a-f]{8}>")
 
-#: A base64 text this long without a break is an image or an encrypted state: any prefix turns up in it by chance.
+#: A base64 text this long without a break is an image or an encrypted state: any prefix turns up in it by
+#: chance.
 _BLOB = 512
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-"
 _BASE64_URL = _BASE64.replace("+/=", "")
@@ -67,15 +69,11 @@ _BEGIN = (
 
 
 class Match(NamedTuple):
-    """A secret from *start* to *end*.
-
-    *level*: how many times over the text around it is escaped as JSON, as far as it can be told.
-    """
+    """A secret, from *start* to *end*."""
 
     start: int
     end: int
     kind: str
-    level: int = 0
 
 
 class Rule(NamedTuple):
@@ -144,10 +142,10 @@ _JWT_HEAD = re.compile(_BEGIN + r"eyJ[A-Za-z0-9_-]{5,2048}\Z", re.ASCII)
 _JWT_TAIL = re.compile(r"\.eyJ[A-Za-z0-9_-]{4,4096}(?:\.[A-Za-z0-9_-]{0,1024})?", re.ASCII)
 
 _PEM_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
-_PEM_END = re.compile(r"-----END (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
-_PEM_REST = re.compile(r"(?:[A-Za-z0-9+/= \t\r\n]|\\{1,8}[nrt/]){0,%d}" % MAX_SECRET)
+PEM_END = re.compile(r"-----END (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
+_PEM_REST = re.compile(r"(?:[A-Za-z0-9+/= \t\r\n]|\\{1,8}[nrt/]){0,8192}")
 
-_TOKEN_CHARS = r"(?:[A-Za-z0-9._~+=-]|\\?/)"
+_TOKEN_CHARS = r"(?:[A-Za-z0-9._~+=-]|\\?/)"  # noqa: S105
 _AUTHORIZATION = re.compile(
     r"authorization[\\\"']{0,8}[ \t]{0,4}[:=][ \t]{0,4}\[?[\\\"']{0,8}"
     r"(bearer|basic|token)[ \t+]{1,4}(" + _TOKEN_CHARS + r"{8,4096})",
@@ -161,7 +159,7 @@ _AWS_SECRET = re.compile(
 _AWS_LABEL = re.compile(r"_(?:(?<=secret_)access_key|(?<=SECRET_)ACCESS_KEY)")
 _SECRET_BEGIN = len("secret_")
 
-_PASSWORD_CHARS = r"(?:[^\s\"'<>`/\\]|\\[\"/\\u])"
+_PASSWORD_CHARS = r"(?:[^\s\"'<>`/\\]|\\[/u])"  # noqa: S105
 _CONNECTION = re.compile(
     r":\\?/\\?/[^\s\"'<>`@/\\:]{0,128}:(" + _PASSWORD_CHARS + r"{1,256})@",
     re.ASCII,
@@ -198,7 +196,7 @@ _SECRET_VARIABLE = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"\*+|x{3,}|\.{3}|(?:null|none|true|false|undefined|optional|required|string)"
-    r"|\$\{?[A-Za-z_][A-Za-z0-9_:.-]*\}?|\{\{?[^{}]*\}?\}|<[^<>]*>|%[A-Z_]+%",
+    r"|\$\{?[A-Za-z_][A-Za-z0-9_:.-]*\}?|\{\{[^{}]*\}\}|\{[a-z_]+\}|<[A-Za-z0-9_ :.-]{1,90}>|%[A-Z_]+%",
     re.IGNORECASE | re.ASCII,
 )
 _EXAMPLE_PASSWORDS = frozenset({"password", "pass", "passwd", "pwd", "secret", "pw", "user", "username"})
@@ -213,7 +211,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether *value* stands where a secret would, and is none: empty, ``$NAME``, ``***``, a redaction's token."""
+    """Whether *value* stands where a secret would, and is none: empty, ``$NAME``, ``***``, a token."""
     return not value or _PLACEHOLDER.fullmatch(value) is not None
 
 
@@ -221,16 +219,16 @@ def find(text: str, start: int = 0, end: int | None = None, *, is_json: bool = F
     """Return the secrets of *text*, in order and not overlapping.
 
     Args:
-        text: Any text; or the bytes of one as latin-1, which has the same ASCII characters at the same places.
+        text: Any text; or the bytes of one as latin-1, with the same ASCII characters at the same places.
         start, end: Only secrets with their anchor in this stretch. Default: all of *text*.
         is_json: *text* is a JSON document as it stands, not a text out of one.
     """
     stop = len(text) if end is None else min(end, len(text))
     if text.find("\\u00", start, stop) >= 0 and ESCAPED.search(text, start, stop):
-        # Some encoders escape what need not be. Only the whole text can be unescaped: a stretch may begin inside.
+        # Some encoders escape what need not be. A stretch may begin inside an escape, the text does not.
         plain, original = plain_and_offsets(text)
         found = _find(plain, 0, len(plain), is_json=is_json)
-        return [Match(original(each.start), original(each.end), each.kind, each.level) for each in found]
+        return [Match(original(each.start), original(each.end), each.kind) for each in found]
     return _find(text, start, stop, is_json=is_json)
 
 
@@ -305,7 +303,8 @@ def _places(text: str, sought: str, start: int, stop: int) -> Iterator[int]:
 def _jwts(text: str, start: int, stop: int) -> Iterator[Match]:
     for place in _places(text, ".eyJ", start, stop):
         tail = _JWT_TAIL.match(text, place)
-        # The head is looked for backwards, in a window of its own: forwards, any "eyJ" of a base64 text would do.
+        # The head is looked for backwards, in a window of its own: forwards, any "eyJ" of a base64 text
+        # would do.
         low = max(0, place - 2100)
         window = text[low:place]
         begin = window.rstrip(_BASE64_URL)
@@ -316,7 +315,7 @@ def _jwts(text: str, start: int, stop: int) -> Iterator[Match]:
 
 def _private_keys(text: str, start: int, stop: int) -> Iterator[Match]:
     for begin in _PEM_BEGIN.finditer(text, max(0, start - 100), stop):
-        end = _PEM_END.search(text, begin.end(), begin.end() + MAX_SECRET)
+        end = PEM_END.search(text, begin.end(), begin.end() + MAX_SECRET)
         if end is not None:
             yield Match(begin.start(), end.end(), "private_key")
             continue
@@ -378,18 +377,18 @@ def _named(text: str, quote: int) -> Iterator[Match]:
     begin = _VALUE_BEGIN.match(text, quote + 1)
     if begin is None or len(begin[1]) != escape:
         return
-    start, end = begin.end(), _string_end(text, begin.end(), escape)
+    start, end = begin.end(), string_end(text, begin.end(), escape)
     if end is None:
         return
     scheme = SCHEME_PREFIX.match(text, start, end)
     if scheme is not None:
         start = scheme.end()
     if not is_placeholder(text[start:end]):
-        yield Match(start, end, "credential", escape.bit_length())
+        yield Match(start, end, "credential")
 
 
-def _string_end(text: str, start: int, escape: int) -> int | None:
-    """Where the string that begins at *start* ends, its quotes escaped by *escape* backslashes; None: too far."""
+def string_end(text: str, start: int, escape: int) -> int | None:
+    """Where the string from *start* on ends, its quotes escaped by *escape* backslashes; None: too far."""
     quote = start - 1
     while True:
         quote = text.find('"', quote + 1, start + MAX_SECRET)

@@ -1,8 +1,8 @@
 """Taking secrets out of what goes to the disk; what goes to the provider is never touched.
 
-A secret gives way to ``<redacted:kind:hash8>``: its kind (see `agenttap._patterns`) and eight hexadecimal digits
-of a hash keyed per store, so that equal secrets stay equal and nobody can look one up. Of a body only the bytes
-of the secret change; a body without one is handed back as the very same object.
+A secret gives way to ``<redacted:kind:hash8>``: its kind (see `agenttap._patterns`) and eight hexadecimal
+digits of a hash keyed per store, so that equal secrets stay equal and nobody can look one up. Of a body
+only the bytes of the secret change; a body without one is handed back as the very same object.
 
     url       userinfo, the query's keys and tokens, keys in the path
     headers   an allow-list; of a credential its name stays
@@ -17,7 +17,6 @@ seen (at most `CACHE_BYTES`), which are kept to read a history that is sent agai
 from __future__ import annotations
 
 import json
-import re
 from hashlib import blake2b
 from operator import is_
 from threading import Lock
@@ -33,6 +32,7 @@ from agenttap._redact_user import UserPatterns
 from agenttap._store_key import store_key
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from agenttap._redact_stream import Deltas, StreamRedactor
@@ -55,7 +55,8 @@ class Redactor:
         key: Of the store, see `store_key`: the same key makes the same tokens.
         patterns: Your own: a kind's name and a regular expression for the text of one JSON string (or of a
             whole text). A group called ``secret``, else the first group, else the whole match is taken out.
-        callback: Asked for each secret found: ``callback(kind, secret)``. It returns what stands in its place,
+        callback: Asked for each secret found: ``callback(kind, secret)``. It returns what stands in its
+        place,
             the secret itself to leave it, or None for the usual token. One that raises gets the usual token.
         allow_headers: Names of further headers to keep.
 
@@ -134,10 +135,10 @@ class Redactor:
         return self.replaced(text, matches) if matches else text
 
     def value(self, value: Any) -> Any:
-        """Return *value* without its secrets: the same object where there is none, else a copy of what holds one.
+        """Return *value* without its secrets: the same object if there is none, else a copy of what holds one.
 
-        Strings (also those that are names of an object), mappings, lists, tuples and bytes are looked through;
-        anything else is returned as it is.
+        Strings (also those that are names of an object), mappings, lists, tuples and bytes are looked
+        through; anything else is returned as it is.
         """
         return Walk(self).value(value)
 
@@ -220,7 +221,7 @@ class Redactor:
             api: Whose events they are.
             deltas: How the events continue one another. Default: `agenttap.decoders.deltas`.
         """
-        from agenttap._redact_stream import StreamRedactor  # noqa: PLC0415  it imports this module
+        from agenttap._redact_stream import StreamRedactor  # it imports this module
 
         return StreamRedactor(self, api, deltas)
 

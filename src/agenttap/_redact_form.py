@@ -1,4 +1,4 @@
-"""A body in ``application/x-www-form-urlencoded``, recognised by its looks: headers lie, and some leave it out."""
+"""A body in ``application/x-www-form-urlencoded``, recognised by its looks: headers lie, or are missing."""
 
 from __future__ import annotations
 

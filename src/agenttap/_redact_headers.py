@@ -1,7 +1,7 @@
 """Which headers and which fields of a URL are kept.
 
-Headers by an allow-list: one nobody thought of is left out. Of those that are known to hold a credential the name
-stays, with a token, for "was a key sent, and the same one?" is often the question.
+Headers by an allow-list: one nobody thought of is left out. Of those that are known to hold a credential
+the name stays, with a token, for "was a key sent, and the same one?" is often the question.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ CREDENTIAL_HEADER = re.compile(
     r"|(?:.*[-_])?(?:token|secret|password|passwd|credentials?|signature|jwt|auth|session-?key)"
 )
 
-_KEPT = frozenset(
-    """
+_KEPT_NAMES = """
     accept accept-charset accept-encoding accept-language age allow alt-svc cache-control connection
     content-disposition content-encoding content-language content-length content-location content-range
     content-type date etag expect expires host http-referer idempotency-key if-modified-since if-none-match
@@ -48,8 +47,8 @@ _KEPT = frozenset(
     num_chars num_tokens x-inference-id x-inference-version x-compute-time x-compute-characters
     x-compute-type x-total-time x-queue-time cf-ray cf-cache-status x-cache x-served-by x-powered-by
     mcp-session-id mcp-protocol-version priority x-http-method-override x-initiator
-    """.split()
-)
+"""
+_KEPT = frozenset(_KEPT_NAMES.split())
 _KEPT_FAMILIES = (
     "anthropic-priority-",
     "anthropic-ratelimit-",

@@ -1,8 +1,9 @@
 """Looking at a history that is sent again only once.
 
-An agent sends its whole history with each request, and a few messages more. So a body is compared with the last
-few (a comparison is a hundred times cheaper than a search), and only the stretch between what both begin with and
-what both end with is searched. That also holds where the tools or the settings stand behind the messages.
+An agent sends its whole history with each request, and a few messages more. So a body is compared with the
+last few (a comparison is a hundred times cheaper than a search), and only the stretch between what both
+begin with and what both end with is searched. That also holds where the tools or the settings stand behind
+the messages.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class _Body(NamedTuple):
 
 
 class History:
-    """The bodies last seen, at most *limit* bytes of them, and their secrets' places. Not for several threads."""
+    """The bodies last seen, at most *limit* bytes, and where their secrets are. Not for several threads."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

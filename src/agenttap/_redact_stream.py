@@ -1,12 +1,13 @@
 """Redacting a response event by event, though its texts come in pieces.
 
-A text that is streamed stands in many events, a key perhaps in several of them. So the pieces are joined by what
-they continue (their *channel*, see `agenttap.decoders.deltas`), the joined text is searched, and each piece gets
-its part of it back: the token where the secret began, nothing where it went on. Events are handed on in order, once
-nothing in them can become part of a secret (`agenttap._open_ended`): mostly at once, but for the last word.
+A text that is streamed stands in many events, a key perhaps in several of them. So the pieces are joined by
+what they continue (their *channel*, see `agenttap.decoders.deltas`), the joined text is searched, and each
+piece gets its part of it back: the token where the secret began, nothing where it went on. Events are
+handed on in order, once nothing in them can become part of a secret (`agenttap._open_ended`): mostly at
+once, but for the last word.
 
-At most `HELD_BYTES` of events are held back; beyond, what is open is taken for finished, and should it go on to be
-a secret after all, its rest is taken out. What is not JSON is one channel of its own, its bytes.
+At most `HELD_BYTES` of events are held back; beyond, what is open is taken for finished, and should it go
+on to be a secret after all, its rest is taken out. What is not JSON is one channel of its own, its bytes.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class StreamRedactor:
 
     def __init__(self, redactor: Redactor, api: str, deltas: Deltas | None = None) -> None:
         if deltas is None:
-            from agenttap.decoders import deltas as default  # noqa: PLC0415  only where a stream is decoded
+            from agenttap.decoders import deltas as default  # only where a stream is decoded
 
             deltas = default
         self._redactor, self._api, self._deltas = redactor, api, deltas
@@ -147,7 +148,7 @@ class StreamRedactor:
                     text = container[key]
                     if text and isinstance(text, str):
                         self._add((channel,), _Piece(waiting, container, key), text)
-            except Exception:  # noqa: BLE001  without its pieces the event is searched as a whole
+            except Exception:  # noqa: BLE001, S112  without its pieces the event is searched as a whole
                 continue
         self._queue += added
         self._suspect(added)

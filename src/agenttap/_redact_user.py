@@ -114,7 +114,7 @@ def _decoded(string: str) -> str:
 
 
 def _pieces(string: str) -> Iterator[tuple[str, int]]:
-    """The characters of a JSON string's text, each (or each stretch of plain ones) with its length as it stands."""
+    """The characters of a JSON string's text, or stretches of plain ones, each with its length there."""
     taken = 0
     for escape in _ESCAPE.finditer(string):
         if escape.start() > taken:

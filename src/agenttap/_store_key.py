@@ -22,8 +22,8 @@ _process_key = secrets.token_bytes(_KEY_BYTES)
 def store_key(directory: str | os.PathLike[str]) -> bytes:
     """Return the key of *directory*, made when it is first asked for; never raises.
 
-    Processes that ask at the same time get the same one. Where it can be neither read nor written, it is a key
-    of this process alone.
+    Processes that ask at the same time get the same one. Where it can be neither read nor written, it is a
+    key of this process alone.
     """
     path = Path(directory) / KEY_FILE
     try:
