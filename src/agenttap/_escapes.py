@@ -13,10 +13,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ESCAPED", "plain_and_offsets"]
+__all__ = ["has_escaped", "plain_and_offsets"]
 
-#: A printable ASCII character written as an escape; the quote and the backslash keep theirs.
-ESCAPED = re.compile(r"\\+u00(?!22|5[cC])([2-7][0-9a-fA-F])")
+# A printable ASCII character written as an escape; the quote and the backslash keep theirs.
+_ESCAPED = re.compile(r"\\+u00(?!22|5[cC])([2-7][0-9a-fA-F])")
+
+
+def has_escaped(text: str, start: int = 0, stop: int | None = None) -> bool:
+    """Whether there is something to undo in this stretch of *text*."""
+    place = text.find("\\u00", start, stop)
+    while place >= 0:
+        if _ESCAPED.match(text, place):
+            return True
+        place = text.find("\\u00", place + 4, stop)
+    return False
 
 
 def plain_and_offsets(text: str) -> tuple[str, Callable[[int], int]]:
@@ -28,7 +38,7 @@ def plain_and_offsets(text: str) -> tuple[str, Callable[[int], int]]:
     #: Places in the plain text from which on it lies `shifts` behind the original.
     places, shifts = [0], [0]
     taken = length = 0
-    for escape in ESCAPED.finditer(text):
+    for escape in _ESCAPED.finditer(text):
         begin, end = escape.span()
         parts += text[taken:begin], chr(int(escape[1], 16))
         length += begin - taken + 1

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from agenttap._escapes import ESCAPED, plain_and_offsets
+from agenttap._escapes import has_escaped, plain_and_offsets
 from agenttap._patterns import MAX_SECRET, PEM_END, is_secret_name, string_end
 
 __all__ = ["decided"]
@@ -50,7 +50,7 @@ _NAME_REACH = 128
 
 def decided(text: str) -> int:
     """Return how much of *text* cannot become part of a secret any more, whatever follows."""
-    if "\\u00" in text and ESCAPED.search(text):
+    if has_escaped(text):
         plain, original = plain_and_offsets(text)
         return original(_decided(plain))
     return _decided(text)

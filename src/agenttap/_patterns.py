@@ -31,7 +31,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from agenttap._escapes import ESCAPED, plain_and_offsets
+from agenttap._escapes import has_escaped, plain_and_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +107,11 @@ _DASH = (
     _rule("xai", 4, r"xai-(?=[A-Za-z]{0,64}[0-9])[A-Za-z0-9]{20,256}"),
     _rule("pypi", 5, r"pypi-(?:AgE[A-Za-z0-9_-]{16,512}|(?=[a-z_-]{0,64}[A-Z0-9])[A-Za-z0-9_-]{50,512})"),
 )
+_AWS_SECRET = re.compile(
+    r"secret_?access_?key[\\\"']{0,8}[ \t]{0,4}[:=][ \t]{0,4}[\\\"']{0,8}"
+    r"((?:[A-Za-z0-9+]|\\?/){40})(?![A-Za-z0-9+/=])",
+    re.IGNORECASE | re.ASCII,
+)
 _UNDERSCORE = (
     _rule("github", 4, r"gh[pousr]_[A-Za-z0-9]{30,256}"),
     _rule("github", 11, r"github_pat_[A-Za-z0-9_]{22,256}"),
@@ -114,6 +119,7 @@ _UNDERSCORE = (
     _rule("groq", 4, r"gsk_[A-Za-z0-9]{20,256}"),
     _rule("npm", 4, r"npm_[A-Za-z0-9]{30,256}"),
     _rule("stripe", 8, r"[rs]k_live_[A-Za-z0-9]{16,256}"),
+    Rule("aws_secret_key", 7, _AWS_SECRET),
 )
 _CAPITAL_I = (
     _rule("aws_access_key", 3, r"A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9_-])"),
@@ -124,14 +130,14 @@ _CAPITAL_I = (
 _ANCHORED: tuple[tuple[re.Pattern[str], tuple[Rule, ...]], ...] = (
     (
         re.compile(
-            r"-(?=[A-Za-z0-9])(?:(?<=sk-)|(?<=xox[abdeoprs]-)|(?<=glpat-)|(?<=xai-)|(?<=xapp-)|(?<=pypi-))"
+            r"-(?<=[ktiabdeoprs]-)(?:(?<=sk-)|(?<=xox[abdeoprs]-)|(?<=glpat-)|(?<=xai-)|(?<=xapp-)|(?<=pypi-))"
         ),
         _DASH,
     ),
     (
         re.compile(
-            r"_(?=[A-Za-z0-9]{16})"
-            r"(?:(?<=hf_)|(?<=gh[pousr]_)|(?<=npm_)|(?<=gsk_)|(?<=[rs]k_live_)|(?<=github_pat_))"
+            r"_(?=[A-Za-z0-9]{6})(?<=[hpsvaeE][fpousrmketT]_)(?:(?<=hf_)|(?<=gh[pousr]_)|(?<=npm_)|(?<=gsk_)"
+            r"|(?<=[rs]k_live_)|(?<=github_pat_)|(?<=secret_)access_?key|(?<=SECRET_)ACCESS_?KEY)"
         ),
         _UNDERSCORE,
     ),
@@ -151,14 +157,6 @@ _AUTHORIZATION = re.compile(
     r"(bearer|basic|token)[ \t+]{1,4}(" + _TOKEN_CHARS + r"{8,4096})",
     re.IGNORECASE | re.ASCII,
 )
-_AWS_SECRET = re.compile(
-    r"secret_?access_?key[\\\"']{0,8}[ \t]{0,4}[:=][ \t]{0,4}[\\\"']{0,8}"
-    r"((?:[A-Za-z0-9+]|\\?/){40})(?![A-Za-z0-9+/=])",
-    re.IGNORECASE | re.ASCII,
-)
-_AWS_LABEL = re.compile(r"_(?:(?<=secret_)access_key|(?<=SECRET_)ACCESS_KEY)")
-_SECRET_BEGIN = len("secret_")
-
 _PASSWORD_CHARS = r"(?:[^\s\"'<>`/\\]|\\[/u])"  # noqa: S105
 _CONNECTION = re.compile(
     r":\\?/\\?/[^\s\"'<>`@/\\:]{0,128}:(" + _PASSWORD_CHARS + r"{1,256})@",
@@ -169,9 +167,12 @@ _CONNECTION_REACH = 400
 
 # The end of a JSON name that may mean a secret: its quote, and the last letters before it.
 _NAME_END = re.compile(
-    r'"(?=[ \t\r\n]{0,8}:)(?:(?<=[eErRwWiIsS][yYdDtTnNeE]")(?:(?<=[kK]ey")|(?<=KEY")|(?<=word")|(?<=WORD")'
-    r'|(?<=swd")|(?<=SWD")|(?<=cret")|(?<=CRET")|(?<=[_a-zA-Z-][Tt]oken")|(?<=[_-]TOKEN")|(?<=okie")|(?<=rase"))'
-    r'|(?<=[yYdDtTnNeE\\]\\"))'
+    r':(?<=[" \t\r\n]:)(?:(?<=[eErRwWiIsS][yYdDtTnNeE]":)(?:(?<=[kK]ey":)|(?<=KEY":)|(?<=word":)|(?<=WORD":)'
+    r'|(?<=swd":)|(?<=SWD":)|(?<=cret":)|(?<=CRET":)|(?<=[_a-zA-Z-][Tt]oken":)|(?<=[_-]TOKEN":)|(?<=okie":)'
+    r'|(?<=rase":))|(?<=[eErRwWiIsS][yYdDtTnNeE]\\":)(?:(?<=[kK]ey\\":)|(?<=KEY\\":)|(?<=word\\":)'
+    r'|(?<=WORD\\":)|(?<=swd\\":)|(?<=SWD\\":)|(?<=cret\\":)|(?<=CRET\\":)|(?<=[_a-zA-Z-][Tt]oken\\":)'
+    r'|(?<=[_-]TOKEN\\":)|(?<=okie\\":)|(?<=rase\\":))|(?<=\\\\\\":)'
+    r'|(?<=[yYdDtTnNeE]"[ \t\r\n]:)|(?<=[yYdDtTnNeE\\]\\"[ \t\r\n]:))'
 )
 _AUTHORIZATION_NAME = re.compile(r"ization(\\*\")(?=[ \t\r\n]{0,8}:)", re.IGNORECASE)
 _VALUE_BEGIN = re.compile(r'[ \t\r\n]{0,8}:[ \t\r\n]{0,8}(\\*)"')
@@ -224,7 +225,7 @@ def find(text: str, start: int = 0, end: int | None = None, *, is_json: bool = F
         is_json: *text* is a JSON document as it stands, not a text out of one.
     """
     stop = len(text) if end is None else min(end, len(text))
-    if text.find("\\u00", start, stop) >= 0 and ESCAPED.search(text, start, stop):
+    if has_escaped(text, start, stop):
         # Some encoders escape what need not be. A stretch may begin inside an escape, the text does not.
         plain, original = plain_and_offsets(text)
         found = _find(plain, 0, len(plain), is_json=is_json)
@@ -246,7 +247,7 @@ def _find(text: str, start: int, stop: int, *, is_json: bool) -> list[Match]:
         found.extend(_passwords(text, start, stop))
     found.extend(_labelled(text, start, stop))
     for hit in _NAME_END.finditer(text, start, stop):
-        found.extend(_named(text, hit.start()))
+        found.extend(_named(text, text.rfind('"', start, hit.start())))
     return merged(found) if found else found
 
 
@@ -273,7 +274,7 @@ def _at(text: str, after_anchor: int, rules: tuple[Rule, ...], *, is_json: bool)
             continue
         if _is_in_blob(text, begin):
             continue
-        return Match(begin, match.end(), kind)
+        return Match(match.start(regex.groups), match.end(regex.groups), kind)
     return None
 
 
@@ -349,17 +350,11 @@ def _labelled(text: str, start: int, stop: int) -> Iterator[Match]:
                 yield Match(match.start(2), match.end(2), "credential")
             name = _AUTHORIZATION_NAME.match(text, place + len("uthor"))
             if name is not None:
-                yield from _named(text, name.end() - 1)
+                yield from _named(text, name.end(1) - 1)
     for place in _places(text, "essKey", start, stop):
-        yield from _aws_secret(text, place - len("secretAcc"))
-    for hit in _AWS_LABEL.finditer(text, start, stop):
-        yield from _aws_secret(text, hit.start() - len("secret"))
-
-
-def _aws_secret(text: str, begin: int) -> Iterator[Match]:
-    match = _AWS_SECRET.match(text, begin) if begin >= 0 else None
-    if match is not None:
-        yield Match(match.start(1), match.end(1), "aws_secret_key")
+        match = _AWS_SECRET.match(text, place - len("secretAcc")) if place >= len("secretAcc") else None
+        if match is not None:
+            yield Match(match.start(1), match.end(1), "aws_secret_key")
 
 
 def _is_token(match: re.Match[str]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from agenttap._escapes import ESCAPED
+from agenttap._escapes import has_escaped
 from agenttap._patterns import MAX_SECRET, Match, find, merged
 
 __all__ = ["History"]
@@ -42,7 +42,7 @@ class History:
         """Return the secrets of *data*; *text* is the same as latin-1."""
         if len(data) < _WORTHWHILE:
             return find(text, is_json=is_json)
-        if text.find("\\u00") >= 0 and ESCAPED.search(text):
+        if has_escaped(text):
             # Places in a text that is unescaped for the search do not carry over.
             return find(text, is_json=is_json)
         matches, known = self._search(data, text, is_json=is_json)

@@ -12,9 +12,9 @@ on to be a secret after all, its rest is taken out. What is not JSON is one chan
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -42,54 +42,30 @@ _CONTEXT = 600
 _CHANNELS = 1024
 
 
-class _Waiting:
-    """An event that was not handed on yet."""
+class _Piece(NamedTuple):
+    """A string of an event, *container*[*key*]; of an event that is not JSON, its raw (*container* is None)."""
 
-    __slots__ = ("event", "has_pieces", "is_changed", "is_suspect", "undecided")
-
-    def __init__(self, event: Event) -> None:
-        self.event = event
-        #: How many of its pieces are not decided to their end.
-        self.undecided = 0
-        self.has_pieces = False
-        self.is_changed = False
-        self.is_suspect = False
-
-
-class _Piece:
-    """A string of an event: *container*[*key*]; None: the raw of an event that is not JSON."""
-
-    __slots__ = ("container", "done", "is_changed", "key", "waiting")
-
-    def __init__(self, waiting: _Waiting, container: Any, key: Any) -> None:
-        self.waiting, self.container, self.key = waiting, container, key
-        #: What the decided part has become.
-        self.done = ""
-        self.is_changed = False
-
-    def finish(self) -> None:
-        """All of it is decided."""
-        self.waiting.undecided -= 1
-        if not self.is_changed:
-            return
-        self.waiting.is_changed = True
-        if self.container is None:
-            self.waiting.event.raw = self.done.encode("latin-1", "replace")
-        else:
-            self.container[self.key] = self.done
+    number: int
+    container: Any
+    key: Any
+    text: str
 
 
 class _Channel:
-    """A text in pieces, of which *context* is the end of what is decided."""
+    """A text in pieces."""
 
-    __slots__ = ("context", "is_bytes", "is_forced", "is_new", "pieces")
+    __slots__ = ("context", "done", "is_bytes", "is_changed", "is_forced", "pieces", "seen")
 
     def __init__(self, *, is_bytes: bool) -> None:
         self.is_bytes = is_bytes
+        #: The end of what is decided.
         self.context = ""
-        #: A piece, and the part of its text that is not decided.
-        self.pieces: list[tuple[_Piece, str]] = []
-        self.is_new = False
+        #: What is not decided; of the first piece *done* is, and what it was replaced by.
+        self.pieces: list[_Piece] = []
+        self.done = ""
+        self.is_changed = False
+        #: How many of the pieces were searched.
+        self.seen = 0
         #: Decided before its time, so a secret may have begun in *context*.
         self.is_forced = False
 
@@ -109,15 +85,20 @@ class StreamRedactor:
 
             deltas = default
         self._redactor, self._api, self._deltas = redactor, api, deltas
-        self._queue: deque[_Waiting] = deque()
-        self._held = 0
         self._channels: dict[Any, _Channel] = {}
+        #: What waits, its size, and the number of the first; all events of the stream are numbered.
+        self._queue: list[Event] = []
+        self._held = 0
+        self._first = 0
+        #: Numbers of events of which a piece was changed, and of those that may hold a secret elsewhere.
+        self._changed: set[int] = set()
+        self._suspect: set[int] = set()
 
     def feed(self, events: list[Event]) -> list[Event]:
         """Take *events*; return those that can be handed on now, in order."""
         self._take(events)
         for channel in self._channels.values():
-            if channel.is_new:
+            if channel.seen < len(channel.pieces):
                 self._settle(channel)
         done = self._released()
         if self._held > HELD_BYTES:
@@ -128,66 +109,64 @@ class StreamRedactor:
     def end(self) -> list[Event]:
         """No more will come; return what is left."""
         self._settle_all()
-        done = self._released()
         self._channels.clear()
-        return done
+        return self._released()
 
-    # -- taking in -----------------------------------------------------------------------------------------
+    # -- taking in -------------------------------------------------------------------------------------------
 
     def _take(self, events: list[Event]) -> None:
-        added = []
+        api, deltas, channels = self._api, self._deltas, self._channels
+        number = self._first + len(self._queue)
+        self._queue += events
+        self._find_suspects(events, number)
         for event in events:
-            waiting = _Waiting(event)
-            added.append(waiting)
-            self._held += len(event.raw)
             if event.data is None:
-                self._add(None, _Piece(waiting, None, None), event.raw.decode("latin-1"))
-                continue
-            try:
-                for channel, container, key in self._deltas(self._api, event.data):
-                    text = container[key]
-                    if text and isinstance(text, str):
-                        self._add((channel,), _Piece(waiting, container, key), text)
-            except Exception:  # noqa: BLE001, S112  without its pieces the event is searched as a whole
-                continue
-        self._queue += added
-        self._suspect(added)
+                pieces = self._pieces_of(None)
+                pieces.append(_Piece(number, None, None, event.raw.decode("latin-1")))
+            else:
+                try:
+                    for key, container, place in deltas(api, event.data):
+                        text = container[place]
+                        if not text or type(text) is not str:
+                            continue
+                        channel = channels.get((key,))
+                        pieces = self._pieces_of((key,)) if channel is None else channel.pieces
+                        pieces.append(_Piece(number, container, place, text))
+                except Exception:  # noqa: BLE001  without its pieces it is searched by itself
+                    self._suspect.add(number)
+            number += 1
 
-    def _add(self, key: Any, piece: _Piece, text: str) -> None:
+    def _pieces_of(self, key: Any) -> list[_Piece]:
         channel = self._channels.get(key)
         if channel is None:
             if len(self._channels) >= _CHANNELS:
                 self._settle_all()
-                self._channels = {}
+                self._channels.clear()
             channel = self._channels[key] = _Channel(is_bytes=key is None)
-        channel.pieces.append((piece, text))
-        channel.is_new = True
-        piece.waiting.undecided += 1
-        piece.waiting.has_pieces = True
+        return channel.pieces
 
-    def _suspect(self, added: list[_Waiting]) -> None:
-        """Mark the events that may hold a secret by themselves, outside their pieces or in them."""
+    def _find_suspects(self, events: list[Event], number: int) -> None:
         if self._redactor.has_user_patterns:
-            for waiting in added:
-                waiting.is_suspect = True
+            self._suspect.update(range(number, number + len(events)))
             return
-        places: list[int] = []
-        parts: list[bytes] = []
-        having_data = [waiting for waiting in added if waiting.event.data is not None]
-        at = 0
-        for waiting in having_data:
-            event = waiting.event
-            raw = msgspec.json.encode(event.data) if is_frame(event.raw) else event.raw
-            places.append(at)
-            parts.append(raw)
-            at += len(raw)
-        for match in find(b"".join(parts).decode("latin-1"), is_json=True):
-            first = bisect_right(places, match.start) - 1
-            last = bisect_right(places, match.end - 1) - 1
-            for waiting in having_data[first : last + 1]:
-                waiting.is_suspect = True
+        # What is packed or not JSON stands here as nothing, or as what is in it.
+        raws = [
+            b""
+            if event.data is None
+            else msgspec.json.encode(event.data)
+            if is_frame(event.raw)
+            else event.raw
+            for event in events
+        ]
+        self._held += sum(map(len, raws))
+        matches = find(b"".join(raws).decode("latin-1"), is_json=True)
+        if matches:
+            ends = list(accumulate(map(len, raws)))
+            for match in matches:
+                first, last = bisect_right(ends, match.start), bisect_left(ends, match.end)
+                self._suspect.update(range(number + first, number + last + 1))
 
-    # -- searching -----------------------------------------------------------------------------------------
+    # -- searching -------------------------------------------------------------------------------------------
 
     def _settle_all(self) -> None:
         for channel in self._channels.values():
@@ -195,11 +174,10 @@ class StreamRedactor:
 
     def _settle(self, channel: _Channel, *, is_forced: bool = False) -> None:
         """Decide as much of *channel* as can be, or all, and give the pieces their parts back."""
-        channel.is_new = False
         if not channel.pieces:
             return
         begin = len(channel.context)
-        text = channel.context + "".join([part for _, part in channel.pieces])
+        text = channel.context + "".join([piece.text for piece in channel.pieces])
         matches = self._redactor.matches(text)
         if not channel.is_forced:
             # What begins in the context was no secret when more of what is before it was to be seen.
@@ -213,7 +191,11 @@ class StreamRedactor:
                     secret = secret.encode("latin-1").decode("utf-8", "replace")
                 token = self._redactor.token(match.kind, unescaped(secret))
                 tokens.append((max(begin, match.start), match.end, token))
-        _give_back(channel, begin, end, tokens)
+        if tokens or channel.is_changed:
+            self._give_back(channel, begin, end, tokens)
+        else:
+            _pass_on(channel, len(text), end)
+        channel.seen = len(channel.pieces)
         channel.is_forced = is_forced
         channel.context = text[max(0, end - (MAX_SECRET if is_forced else _CONTEXT)) : end]
 
@@ -226,62 +208,82 @@ class StreamRedactor:
                 end = match.start
         return max(begin, end)
 
-    # -- handing on ----------------------------------------------------------------------------------------
+    def _give_back(self, channel: _Channel, begin: int, end: int, tokens: list[tuple[int, int, str]]) -> None:
+        """Finish the pieces up to *end*; *tokens*, with their places, stand in for what is there."""
+        at = begin
+        for index, piece in enumerate(channel.pieces):
+            upto = min(at + len(piece.text), end)
+            if upto > at:
+                was = piece.text[: upto - at]
+                new = _part_with(was, at, tokens)
+                channel.done += was if new is None else new
+                channel.is_changed |= new is not None
+            if upto < at + len(piece.text):
+                channel.pieces = [piece._replace(text=piece.text[upto - at :]), *channel.pieces[index + 1 :]]
+                return
+            if channel.is_changed:
+                self._change(piece, channel.done)
+            channel.done, channel.is_changed = "", False
+            at = upto
+        channel.pieces = []
+
+    def _change(self, piece: _Piece, text: str) -> None:
+        self._changed.add(piece.number)
+        if piece.container is None:
+            self._queue[piece.number - self._first].raw = text.encode("latin-1", "replace")
+        else:
+            piece.container[piece.key] = text
+
+    # -- handing on ------------------------------------------------------------------------------------------
 
     def _released(self) -> list[Event]:
-        done: list[Event] = []
-        queue = self._queue
-        while queue and not queue[0].undecided:
-            waiting = queue.popleft()
-            event = waiting.event
-            self._held -= len(event.raw)
-            if waiting.is_suspect or waiting.is_changed:
-                self._rewrite(waiting)
-            done.append(event)
-        if not queue:
-            self._held = 0
+        waiting = [channel.pieces[0].number for channel in self._channels.values() if channel.pieces]
+        count = min(waiting) - self._first if waiting else len(self._queue)
+        done, self._queue = self._queue[:count], self._queue[count:]
+        for number in sorted(each for each in self._suspect | self._changed if each < self._first + count):
+            self._rewrite(done[number - self._first], is_changed=number in self._changed)
+        self._first += count
+        self._suspect = {number for number in self._suspect if number >= self._first}
+        self._changed = {number for number in self._changed if number >= self._first}
+        self._held = sum([len(event.raw) for event in self._queue])
         return done
 
-    def _rewrite(self, waiting: _Waiting) -> None:
-        event = waiting.event
+    def _rewrite(self, event: Event, *, is_changed: bool) -> None:
         if event.data is None:
-            event.is_redacted |= waiting.is_changed
+            event.is_redacted |= is_changed
             return
-        if not waiting.has_pieces and not is_frame(event.raw):
-            raw = self._redactor.json_text(event.raw)
-            if raw is not event.raw:
-                data = data_of(raw)
-                if data is not None:
-                    event.raw, event.data, event.is_redacted = raw, data, True
-                    return
-        pieces = set()
-        if waiting.has_pieces:
+        try:
             pieces = {(id(container), key) for _, container, key in self._deltas(self._api, event.data)}
+        except Exception:  # noqa: BLE001
+            pieces = set()
+        if not pieces and not is_frame(event.raw):
+            raw = self._redactor.json_text(event.raw)
+            data = data_of(raw) if raw is not event.raw else None
+            if data is not None:
+                event.raw, event.data, event.is_redacted = raw, data, True
+                return
         new = Walk(self._redactor, pieces).value(event.data)
-        if new is not event.data or waiting.is_changed:
+        if new is not event.data or is_changed:
             event.raw = raw_with(event.raw, event.data, new)
             event.data, event.is_redacted = new, True
 
 
-def _give_back(channel: _Channel, begin: int, end: int, tokens: list[tuple[int, int, str]]) -> None:
-    """Finish the pieces of *channel* up to *end*; *tokens*, with their places, stand in for what is there."""
-    at, pieces = begin, channel.pieces
-    for number, (piece, part) in enumerate(pieces):
-        stop = at + len(part)
-        upto = min(stop, end)
-        if upto <= at:
-            channel.pieces = pieces[number:]
-            return
-        was = part[: upto - at]
-        new = _part_with(was, at, tokens) if tokens else None
-        piece.done += was if new is None else new
-        piece.is_changed |= new is not None
-        if upto < stop:
-            channel.pieces = [(piece, part[upto - at :]), *pieces[number + 1 :]]
-            return
-        piece.finish()
-        at = stop
-    channel.pieces = []
+def _pass_on(channel: _Channel, length: int, end: int) -> None:
+    """Finish the pieces up to *end* as they are, the last of which ends at *length*."""
+    pieces = channel.pieces
+    index = len(pieces)
+    while index and length > end:
+        index -= 1
+        length -= len(pieces[index].text)
+    if length < end:
+        first = pieces[index]
+        split = end - length
+        channel.done = (channel.done if index == 0 else "") + first.text[:split]
+        channel.pieces = [first._replace(text=first.text[split:]), *pieces[index + 1 :]]
+    else:
+        if index:
+            channel.done = ""
+        channel.pieces = pieces[index:]
 
 
 def _part_with(part: str, at: int, tokens: list[tuple[int, int, str]]) -> str | None:
