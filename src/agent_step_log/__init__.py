@@ -12,6 +12,7 @@ from agent_step_log._steplog import StepLog
 from agent_step_log._version import __version__
 
 if TYPE_CHECKING:
+    from agent_step_log._failure import Failure
     from agent_step_log._index import LogIndex
     from agent_step_log._reader import Damage, read_log
     from agent_step_log._record import Record
@@ -27,6 +28,7 @@ __all__ = [
     "FORMAT_VERSION",
     "AgentStep",
     "Damage",
+    "Failure",
     "Health",
     "LlmStep",
     "LogIndex",
@@ -52,6 +54,7 @@ _HOMES = {
     "FORMAT_VERSION": "_records",
     "AgentStep": "_steps",
     "Damage": "_reader",
+    "Failure": "_failure",
     "Health": "_writer",
     "LlmStep": "_steps",
     "LogIndex": "_index",

@@ -36,6 +36,8 @@ class Failure(NamedTuple):
 
 def failure_of(error: object) -> Failure:
     """Describe *error*: an exception in full, anything else as its message alone. Never raises."""
+    if type(error) is Failure:  # described already, by who knew more than an exception tells
+        return error
     if not isinstance(error, BaseException):
         return Failure(error if type(error) is str else f"<{type_name(type(error))}>")
     kind = type_name(type(error))

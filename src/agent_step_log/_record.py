@@ -48,6 +48,7 @@ class Record(Struct, gc=False):
     usage: dict[str, Any] | None = None
     ttft_ms: Number | None = None
     request_id: str | None = None
+    service_tier: str | None = None
     attempt: int | None = None
     tool_calls: list[dict[str, Any]] | None = None
     tool_call_id: str | None = None

@@ -131,6 +131,8 @@ class LlmCall(PlainLlmCall, gc=False, omit_defaults=True):
     #: milliseconds to the first token or chunk
     ttft_ms: Number | None = None
     request_id: str | None = None
+    #: what the provider says it was served as: "priority", "batch", "flex", ...
+    service_tier: str | None = None
     attempt: int | None = None
     #: what the model asked for: [{"id": ..., "name": ...}, ...]
     tool_calls: list[dict[str, Any]] | None = None

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
     from agent_step_log._records import Number
     from agent_step_log._summary import Fold, Summary
+    from agent_step_log._tools_seen import ToolsSeen
     from agent_step_log._typing import Bus, LlmFields
 
 __all__ = ["Status", "StepLog"]
@@ -132,6 +133,8 @@ class StepLog:
         self._degraded = count()
         self._summary: Fold | None = None
         self._is_ended = False
+        #: The tool calls recorded here, for whoever infers tool calls from elsewhere; see `watch_tool_calls`.
+        self.tools_seen: ToolsSeen | None = None
         self._writer = LogWriter(
             self.path,
             durability=durability,
@@ -240,6 +243,7 @@ class StepLog:
         parent: int | None = None,
         agent: str | None = None,
         attrs: dict[str, Any] | None = None,
+        bounds: dict[str, str] | None = None,
     ) -> int:
         """Record a finished tool call.
 
@@ -254,6 +258,7 @@ class StepLog:
             parent: The enclosing step's number. Default: the scope this call is made in.
             agent: The agent's name. Default: that of the scope.
             attrs: Your own key-values.
+            bounds: Which figures are not exact: ``{"duration_ms": "upper"}``.
 
         Returns:
             The step's number in the run, from 1.
@@ -265,12 +270,17 @@ class StepLog:
             or parent is not None
             or agent is not None
             or attrs is not None
+            or bounds is not None
+            or self.tools_seen is not None
             or self._bus is not None
             or current_scope() is not None
             or type(tool) is not str
         ):
             full = self._tool_record(tool, input, output, duration_ms)
             full.tool_call_id, full.inferred, full.attrs = tool_call_id, inferred, attrs
+            full.bounds = bounds
+            if self.tools_seen is not None and not inferred:
+                self.tools_seen.add(tool_call_id, full.tool, input)
             self._place(full, parent, agent, error)
             self.put(full, "step.tool_call")
             return full.step
@@ -387,6 +397,25 @@ class StepLog:
         if function is None:
             return lambda function: decorate(self, function, name)
         return decorate(self, function, name)
+
+    # -- for whoever records what this log's own calls may have recorded already ---------
+
+    def open_llm_call(self) -> LlmStep | None:
+        """Return the model call of this log that the running code is inside of, or None.
+
+        What sees the same call from below adds what it knows with `LlmStep.update` instead of
+        recording the call a second time.
+        """
+        around = enclosing(self)
+        return around if isinstance(around, LlmStep) else None
+
+    def watch_tool_calls(self) -> ToolsSeen:
+        """Keep, from now on, which tool calls are recorded through this log; see `ToolsSeen`."""
+        from agent_step_log._tools_seen import ToolsSeen
+
+        if self.tools_seen is None:
+            self.tools_seen = ToolsSeen()
+        return self.tools_seen
 
     # -- the run ---------------------------------------------------------------
 

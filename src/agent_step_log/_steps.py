@@ -384,6 +384,8 @@ class ToolStep(MeasuredStep):
         self._collected: Collected | None = None
         start = {"tool": tool, "input": input, "tool_call_id": tool_call_id}
         super().__init__(log, "tool_call", start, parent, attrs)
+        if log.tools_seen is not None:
+            log.tools_seen.add(tool_call_id, tool, input)
 
     def stream(self, items: Iterable[Chunk]) -> Stream[Chunk]:
         """Pass the items a tool yields through, ending the step when they end; they become its output."""

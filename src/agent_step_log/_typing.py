@@ -21,6 +21,7 @@ class LlmFields(TypedDict, total=False):
     usage: dict[str, Any] | None
     ttft_ms: Number | None
     request_id: str | None
+    service_tier: str | None
     attempt: int | None
     tool_calls: list[dict[str, Any]] | None
     exchange: Any

@@ -1,0 +1,55 @@
+"""What crossed the wire: every exchange with a model, captured in this process with the stream left alone.
+
+    import agenttap
+    agenttap.install("./logs/")          # or: with agenttap.Tap("./logs/"): ...
+
+Nothing here imports an HTTP library; each is hooked when the agent imports it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agenttap._redact import Redactor
+    from agenttap._scan import Finding, scan
+    from agenttap._tap import Tap, install, uninstall
+    from agenttap._tape_reader import Tape, TapedExchange
+    from agenttap._transport import TapTransport
+
+__all__ = [
+    "Finding",
+    "Redactor",
+    "Tap",
+    "TapTransport",
+    "Tape",
+    "TapedExchange",
+    "install",
+    "scan",
+    "uninstall",
+]
+
+_HOMES = {
+    "Finding": "_scan",
+    "Redactor": "_redact",
+    "Tap": "_tap",
+    "TapTransport": "_transport",
+    "Tape": "_tape_reader",
+    "TapedExchange": "_tape_reader",
+    "install": "_tap",
+    "scan": "_scan",
+    "uninstall": "_tap",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,246 @@
+"""httpx and httpx2: the transports, where a request leaves for the network.
+
+Every client, its redirects and its authentication end in `HTTPTransport` or
+`AsyncHTTPTransport`; a call there is one request on the wire. The hooks sit on
+the classes, so they see clients that were built before, and transports derived
+from these. A transport of the agent's own is seen through `TapTransport`.
+
+Bodies are teed by streams of the library's own kind (the client insists on it):
+each chunk is noted and passed on, nothing is read ahead.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from agenttap._active import begin
+from agenttap._hooks._wrapping import how_of, is_ours, replace
+from agenttap.errors import HookError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from types import ModuleType
+
+    from agenttap._capture import Capture
+
+__all__ = ["begin_request", "patch", "tees_of"]
+
+#: Set on a request that is being captured, so that a transport inside a transport does not do it again.
+MARK = "agenttap"
+
+
+def patch(module: ModuleType) -> list[Callable[[], None]]:
+    """Hook the transports of *module* (httpx or httpx2); return what undoes it."""
+    undo = []
+    for name, method, make in (
+        ("HTTPTransport", "handle_request", _sync_method),
+        ("AsyncHTTPTransport", "handle_async_request", _async_method),
+    ):
+        cls = getattr(module, name, None)
+        original = vars(cls).get(method) if isinstance(cls, type) else None
+        if original is None:
+            raise HookError(module.__name__, f"it has no {name}.{method}")
+        # httpx2 can put itself in the place of httpx: the same class under two names.
+        if not is_ours(original):
+            undo.append(replace(cls, method, make(original, module)))
+    return undo
+
+
+def _sync_method(original: Any, module: ModuleType) -> Any:
+    tees = tees_of(module)
+
+    @wraps(original)
+    def handle_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        capture = begin_request(request, module.__name__)
+        if capture is None:
+            return original(self, request, *args, **kwargs)
+        stream = request.stream
+        try:
+            request.stream = tees.request(stream, capture)
+            response = original(self, request, *args, **kwargs)
+        except BaseException as error:
+            capture.end(how_of(error), error)
+            raise
+        finally:
+            # A redirect or a second try by authentication sends the same request again.
+            request.stream = stream
+            request.extensions.pop(MARK, None)
+        return tees.answered(response, capture)
+
+    return handle_request
+
+
+def _async_method(original: Any, module: ModuleType) -> Any:
+    tees = tees_of(module)
+
+    @wraps(original)
+    async def handle_async_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        capture = begin_request(request, module.__name__)
+        if capture is None:
+            return await original(self, request, *args, **kwargs)
+        stream = request.stream
+        try:
+            request.stream = tees.async_request(stream, capture)
+            response = await original(self, request, *args, **kwargs)
+        except BaseException as error:
+            capture.end(how_of(error), error)
+            raise
+        finally:
+            request.stream = stream
+            request.extensions.pop(MARK, None)
+        return tees.async_answered(response, capture)
+
+    return handle_async_request
+
+
+def begin_request(request: Any, client: str, start: Callable[..., Capture | None] = begin) -> Capture | None:
+    """Begin the capture of one httpx request; None: leave it alone. Never raises."""
+    try:
+        if MARK in request.extensions:
+            return None
+        try:
+            body = request.content
+        except Exception:  # noqa: BLE001  httpx's RequestNotRead: the caller streams it
+            body = None
+        capture = start(
+            client,
+            request.method,
+            str(request.url),
+            request.headers.raw,
+            body,
+            is_streamed=body is None,
+        )
+        if capture is not None:
+            request.extensions = {**request.extensions, MARK: True}
+    except Exception:  # noqa: BLE001  a request of another shape is not ours
+        return None
+    return capture
+
+
+class Tees:
+    """The teeing streams of one library: subclasses of what its client insists on."""
+
+    def __init__(self, module: ModuleType) -> None:
+        sync_base, async_base = module.SyncByteStream, module.AsyncByteStream
+
+        class RequestTee(sync_base):  # type: ignore[misc, valid-type]
+            def __init__(self, stream: Any, capture: Capture) -> None:
+                self._stream, self._capture = stream, capture
+
+            def __iter__(self) -> Iterator[bytes]:
+                capture = self._capture
+                is_streamed = type(capture.body) is not bytes
+                for data in self._stream:
+                    if is_streamed:
+                        capture.request_chunk(data)
+                    yield data
+                # Asked for more: what there was is on its way. The end of a streamed body is
+                # announced only after this, so there it waits for the response.
+                if not is_streamed:
+                    capture.request_sent()
+
+            def close(self) -> None:
+                self._stream.close()
+
+        class AsyncRequestTee(async_base):  # type: ignore[misc, valid-type]
+            def __init__(self, stream: Any, capture: Capture) -> None:
+                self._stream, self._capture = stream, capture
+
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                capture = self._capture
+                is_streamed = type(capture.body) is not bytes
+                async for data in self._stream:
+                    if is_streamed:
+                        capture.request_chunk(data)
+                    yield data
+                if not is_streamed:
+                    capture.request_sent()
+
+            async def aclose(self) -> None:
+                await self._stream.aclose()
+
+        class ResponseTee(sync_base):  # type: ignore[misc, valid-type]
+            def __init__(self, stream: Any, capture: Capture) -> None:
+                self._stream, self._capture = stream, capture
+
+            def __iter__(self) -> Iterator[bytes]:
+                capture = self._capture
+                take = capture.chunk
+                try:
+                    for data in self._stream:
+                        take(data)
+                        yield data
+                except BaseException as error:
+                    capture.end(how_of(error), error)
+                    raise
+                capture.end("eof")
+
+            def close(self) -> None:
+                try:
+                    self._stream.close()
+                finally:
+                    self._capture.end("closed")
+
+            def __del__(self) -> None:  # dropped without being read or closed
+                self._capture.end("closed")
+
+        class AsyncResponseTee(async_base):  # type: ignore[misc, valid-type]
+            def __init__(self, stream: Any, capture: Capture) -> None:
+                self._stream, self._capture = stream, capture
+
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                capture = self._capture
+                take = capture.chunk
+                try:
+                    async for data in self._stream:
+                        take(data)
+                        yield data
+                except BaseException as error:
+                    capture.end(how_of(error), error)
+                    raise
+                capture.end("eof")
+
+            async def aclose(self) -> None:
+                try:
+                    await self._stream.aclose()
+                finally:
+                    self._capture.end("closed")
+
+            def __del__(self) -> None:
+                self._capture.end("closed")
+
+        self.request, self.async_request = RequestTee, AsyncRequestTee
+        self._response, self._async_response = ResponseTee, AsyncResponseTee
+
+    def answered(self, response: Any, capture: Capture) -> Any:
+        """Take status and headers of *response*, and tee its body."""
+        _take_head(response, capture)
+        response.stream = self._response(response.stream, capture)
+        return response
+
+    def async_answered(self, response: Any, capture: Capture) -> Any:
+        """Like `answered`, for an asynchronous one."""
+        _take_head(response, capture)
+        response.stream = self._async_response(response.stream, capture)
+        return response
+
+
+def _take_head(response: Any, capture: Capture) -> None:
+    version = response.extensions.get("http_version", b"")
+    capture.response(
+        response.status_code,
+        response.headers.raw,
+        http_version=bytes(version).decode("latin-1") or None,
+    )
+
+
+_tees: dict[type, Tees] = {}
+
+
+def tees_of(module: ModuleType) -> Tees:
+    """Return the teeing streams of *module*, made once."""
+    base = module.SyncByteStream
+    if base not in _tees:
+        _tees[base] = Tees(module)
+    return _tees[base]

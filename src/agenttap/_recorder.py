@@ -1,0 +1,212 @@
+"""The recorder of one run: takes captures as they come and writes the tape, and the steps where there is a log."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from agenttap._exchange import Exchange
+from agenttap._tape import SUFFIX, TapeWriter, body_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent_step_log import StepLog
+    from agenttap._capture import Capture
+    from agenttap._redact import Redactor
+
+__all__ = ["RunRecorder"]
+
+
+class RunRecorder:
+    """See the module. Its methods are called from any thread and never raise.
+
+    Args:
+        run_id: The run's id.
+        file_stem: The same, fit for a file's name.
+        directory: Where the tape goes.
+        log: Where the steps go; None: nowhere.
+        redactor: Takes secrets out of what is written.
+        keeps_content: False: bodies and outputs are left out.
+        max_body_bytes: Bytes of one response's body that are kept; the rest is counted and hashed.
+        on_error: Told what went wrong. Must not raise.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        file_stem: str,
+        directory: Path,
+        log: StepLog | None,
+        redactor: Redactor,
+        *,
+        keeps_content: bool,
+        max_body_bytes: int,
+        recorder: dict[str, Any],
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        self.run_id, self.log = run_id, log
+        self._redactor, self._keeps_content, self._max_body_bytes = redactor, keeps_content, max_body_bytes
+        self._on_error = on_error
+        self._numbers = count(1)
+        writer = os.urandom(4).hex()
+        header = {"run_id": run_id, "writer": writer, "recorder": recorder}
+        self.tape = TapeWriter(directory / f"{file_stem}.{writer}{SUFFIX}", header, on_error)
+        self._steps = None
+        if log is not None:
+            from agenttap._steps import StepWriter
+
+            self._steps = StepWriter(log)
+        #: Captures that have not ended, for `close`.
+        self.open: set[Capture] = set()
+        self._lock = RLock()  # protects `is_closed` against a capture that begins while the run ends
+        self.is_closed = False
+
+    def begin(self, capture: Capture, api: str | None, *, is_attributed: bool = True) -> bool:
+        """Put the beginning of an exchange on the tape; False where the run has ended."""
+        with self._lock:
+            if self.is_closed:
+                return False
+            self.open.add(capture)
+        n = next(self._numbers)
+        capture.state = Exchange(
+            n,
+            api,
+            capture,
+            tape_name=self.tape.path.name,
+            keeps_content=self._keeps_content,
+            max_bytes=self._max_body_bytes,
+        )
+        line: dict[str, Any] = {
+            "type": "start",
+            "n": n,
+            "ts": capture.ts,
+            "client": capture.client,
+            "api": api,
+            "method": capture.method,
+            "url": self._redactor.url(capture.url),
+            "headers": self._redactor.headers(capture.headers),
+        }
+        if not is_attributed:
+            line["attribution"] = "process"
+        self.tape.write(line)
+        return True
+
+    def sent(self, capture: Capture) -> None:
+        """Take down the request."""
+        try:
+            self._sent(capture)
+        except Exception as error:  # noqa: BLE001  the agent is waiting for its answer
+            self._on_error(error)
+
+    def _sent(self, capture: Capture) -> None:
+        exchange: Exchange = capture.state  # type: ignore[assignment]
+        size = len(capture.body or b"")
+        kept = exchange.take_request(capture, self._redactor)
+        # The tape holds it from here on; a long answer need not hold it twice.
+        capture.body = b""
+        line: dict[str, Any] = {"type": "request", "n": exchange.n, "size": size, "sha256": exchange.body_sha256}
+        if exchange.redacted:
+            line["redacted"] = exchange.redacted
+        if self._keeps_content:
+            if len(kept) > self._max_body_bytes:
+                line["dropped"] = len(kept) - self._max_body_bytes
+                kept = kept[: self._max_body_bytes]
+            line.update(body_fields(kept))
+        self.tape.write(line)
+        exchange.redacted = 0
+        if self._steps is not None and exchange.api is not None:
+            self._steps.begin(exchange)
+
+    def part(self, capture: Capture) -> None:
+        """Take down what a long stream has brought so far."""
+        try:
+            exchange: Exchange = capture.state  # type: ignore[assignment]
+            self._write_body({"type": "part", "n": exchange.n}, capture, exchange, is_last=False)
+        except Exception as error:  # noqa: BLE001
+            capture.chunks = []
+            self._on_error(error)
+
+    def ended(self, capture: Capture) -> None:
+        """Take down the rest, and what it came to."""
+        with self._lock:
+            self.open.discard(capture)
+        try:
+            self._ended(capture)
+        except Exception as error:  # noqa: BLE001
+            self._on_error(error)
+
+    def _ended(self, capture: Capture) -> None:
+        exchange: Exchange = capture.state  # type: ignore[assignment]
+        keys = exchange.take_chunks(capture, self._redactor, is_last=True)
+        exchange.finish(capture, self._redactor)
+        if self._steps is not None:
+            self._steps.end(exchange)
+        line: dict[str, Any] = {"type": "end", "n": exchange.n, "status": exchange.status}
+        if exchange.status is not None:
+            line["http_version"] = capture.http_version
+            line["headers"] = self._redactor.headers(capture.response_headers)
+            line.update(exchange.summary())
+        line["times"] = _times(capture, exchange)
+        line["state"] = exchange.state
+        if exchange.failure is not None:
+            line["error"], line["error_type"] = exchange.failure.error, exchange.failure.error_type
+        if exchange.redacted:
+            line["redacted"] = exchange.redacted
+        if exchange.call is not None:
+            line["step"] = exchange.call.step.step
+        if not self._keeps_content and exchange.response_facts is not None:
+            line["usage"] = exchange.response_facts.fields.get("usage")
+        self._put_body(line, keys)
+        self.tape.write(line)
+
+    def _write_body(
+        self, line: dict[str, Any], capture: Capture, exchange: Exchange, *, is_last: bool
+    ) -> None:
+        self._put_body(line, exchange.take_chunks(capture, self._redactor, is_last=is_last))
+        self.tape.write(line)
+
+    def _put_body(self, line: dict[str, Any], keys: dict[str, Any]) -> None:
+        raw = keys.pop("raw", b"")
+        line.update(keys)
+        if self._keeps_content:
+            line.update(body_fields(raw))
+
+    def failed(self, error: BaseException) -> None:
+        """Something went wrong in a capture."""
+        self._on_error(error)
+
+    def close(self) -> None:
+        """End what is open, as closed by the tap, and close the tape."""
+        with self._lock:
+            self.is_closed = True
+            still_open = list(self.open)
+        for capture in still_open:
+            capture.end("closed")
+        if self._steps is not None:
+            self._steps.close()
+        self.tape.close()
+
+    def abandon(self) -> None:
+        """Forget everything: this process is a fork, and all of it is its parent's."""
+        self._lock = RLock()
+        self.is_closed = True
+        self.open.clear()
+        self.tape.abandon()
+
+
+def _times(capture: Capture, exchange: Exchange) -> dict[str, float]:
+    moments = {
+        "headers_ms": capture.t_headers,
+        "first_byte_ms": capture.t_first_byte,
+        "first_content_ms": exchange.first_content,
+        "end_ms": capture.t_end,
+    }
+    return {
+        name: round((moment - capture.t_request) * 1000, 3)
+        for name, moment in moments.items()
+        if moment is not None
+    }

@@ -1,0 +1,128 @@
+"""`TapTransport`: capture for one client, for people who want nothing patched."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from agenttap._hooks._httpx import MARK, begin_request, tees_of
+from agenttap._hooks._wrapping import how_of
+from agenttap._tap import Tap
+
+if TYPE_CHECKING:
+    import os
+    from types import TracebackType
+
+__all__ = ["TapTransport"]
+
+
+class TapTransport:
+    """A transport for httpx and httpx2, plain and asynchronous, that captures what passes through *inner*.
+
+    ``httpx2.Client(transport=TapTransport(httpx2.HTTPTransport(), tap))``. Nothing is patched:
+    only what this client sends is captured. Beside an installed tap a request is still
+    captured once, by this one.
+
+    Args:
+        inner: The transport that does the work; closed with this one.
+        tap: A `Tap` that has not been started, or the directory of the tapes.
+    """
+
+    def __init__(self, inner: Any, tap: Tap | str | os.PathLike[str]) -> None:
+        self._inner = inner
+        self._tap = tap if isinstance(tap, Tap) else Tap(tap)
+        self._is_own = self._tap is not tap
+
+    @property
+    def tap(self) -> Tap:
+        """The tap that captures."""
+        return self._tap
+
+    def handle_request(self, request: Any) -> Any:
+        """Send *request* through the inner transport."""
+        library = _library_of(request)
+        capture = begin_request(request, library, self._tap.begin)
+        if capture is None:
+            return self._inner.handle_request(request)
+        tees, stream = tees_of(sys.modules[library]), request.stream
+        try:
+            request.stream = tees.request(stream, capture)
+            response = self._inner.handle_request(request)
+        except BaseException as error:
+            capture.end(how_of(error), error)
+            raise
+        finally:
+            request.stream = stream
+            request.extensions.pop(MARK, None)
+        return tees.answered(response, capture)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send *request* through the inner transport."""
+        library = _library_of(request)
+        capture = begin_request(request, library, self._tap.begin)
+        if capture is None:
+            return await self._inner.handle_async_request(request)
+        tees, stream = tees_of(sys.modules[library]), request.stream
+        try:
+            request.stream = tees.async_request(stream, capture)
+            response = await self._inner.handle_async_request(request)
+        except BaseException as error:
+            capture.end(how_of(error), error)
+            raise
+        finally:
+            request.stream = stream
+            request.extensions.pop(MARK, None)
+        return tees.async_answered(response, capture)
+
+    def close(self) -> None:
+        """Close the inner transport, and the tap if it was made here."""
+        try:
+            self._inner.close()
+        finally:
+            self._close_tap()
+
+    async def aclose(self) -> None:
+        """Close the inner transport, and the tap if it was made here."""
+        try:
+            await self._inner.aclose()
+        finally:
+            self._close_tap()
+
+    def _close_tap(self) -> None:
+        if self._is_own:
+            self._tap.close()
+
+    def __enter__(self) -> Self:
+        self._inner.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        try:
+            self._inner.__exit__(kind, error, trace)
+        finally:
+            self._close_tap()
+
+    async def __aenter__(self) -> Self:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        try:
+            await self._inner.__aexit__(kind, error, trace)
+        finally:
+            self._close_tap()
+
+
+def _library_of(request: Any) -> str:
+    """Return the library *request* is of, by its class: httpx2 may answer to httpx's name as well."""
+    return type(request).__module__.partition(".")[0]
