@@ -60,7 +60,7 @@ def _is_parallel(asked: Asked, marks: Marks) -> bool:
 def _calls(asked: Asked, number: int, *, is_parallel: bool) -> list[Call]:
     tools = [tool for tool in asked.tools if tool[0] != _LAST_WORD]
     last_word = [tool for tool in asked.tools if tool[0] == _LAST_WORD]
-    if asked.results:
+    if asked.results or not tools:
         return [Call(f"call_{number:04d}_0", name, {"answer": TEXT}) for name, _ in last_word]
     chosen = tools[:2] if is_parallel else tools[:1]
     if is_parallel and len(chosen) == 1:

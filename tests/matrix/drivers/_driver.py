@@ -1,8 +1,8 @@
 """What a driver is: a real SDK holding one small conversation with the provider, tools and all.
 
-The conversation is the same everywhere: a question, with tools where `Ask.with_tools` says so; what the model asks
-for is run; its results go back; the last text ends it. So a file tells of its SDK how a conversation begins, how it
-goes on, and how one request is sent, and the loop is here.
+The conversation is the same everywhere: a question, with tools where `Ask.with_tools` says so; what the
+model asks for is run; its results go back; the last text ends it. So a file tells of its SDK how a
+conversation begins, how it goes on, and how one request is sent, and the loop is here.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def get_time(city: str) -> str:
     return f"12:34 in {city}"
 
 
-TOOLS: dict[str, Callable[[str], str]] = {"get_weather": get_weather, "get_time": get_time}
+TOOLS: dict[str, Callable[..., str]] = {"get_weather": get_weather, "get_time": get_time}
 
 _CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
@@ -145,7 +145,6 @@ def _told(told: Told, reply: Reply) -> None:
 
 def _results(reply: Reply) -> list[tuple[ToolUse, str]]:
     return [(call, TOOLS[call.name](**call.arguments)) for call in reply.calls]
-
 
 
 def converse(

@@ -39,9 +39,7 @@ def begin(ask: Ask) -> dict[str, Any]:
 
 def proceed(request: dict[str, Any], reply: Reply, results: list[tuple[ToolUse, str]]) -> dict[str, Any]:
     """Return the next request."""
-    blocks = [
-        {"type": "tool_result", "tool_use_id": call.id, "content": result} for call, result in results
-    ]
+    blocks = [{"type": "tool_result", "tool_use_id": call.id, "content": result} for call, result in results]
     answered = [{"role": "assistant", "content": reply.message}, {"role": "user", "content": blocks}]
     return {**request, "messages": request["messages"] + answered}
 

@@ -27,7 +27,8 @@ class _Whole:
     """One response, or the events of a streamed one."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask, self._text, self._usage = ask, "", None
+        self._ask, self._text = ask, ""
+        self._usage: Any = None
         self._calls: list[list[str]] = []
 
     def take(self, response: Any) -> None:
@@ -61,7 +62,6 @@ class _Whole:
         else:
             message["content"] = self._text
         calls = [ToolUse(id_, name, json.loads(arguments)) for id_, name, arguments in self._calls]
-        assert self._usage is not None
         tokens = (int(self._usage.tokens.input_tokens), int(self._usage.tokens.output_tokens))
         return Reply(self._text, calls, message, tokens)
 

@@ -60,7 +60,8 @@ class _Whole:
     """One response, or the pieces of a streamed one."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask, self._text, self._usage = ask, "", None
+        self._ask, self._text = ask, ""
+        self._usage: Any = None
         self._parts: list[Any] = []
 
     def add(self, response: Any, *, is_streamed: bool = True) -> None:
@@ -78,7 +79,6 @@ class _Whole:
             for part in self._parts
             if part.function_call
         ]
-        assert self._usage is not None
         tokens = (self._usage.prompt_token_count, self._usage.candidates_token_count)
         return Reply(self._text, calls, self._parts, tokens)
 
@@ -155,7 +155,8 @@ class _Events:
     """The events of a streamed interaction, put together."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask, self._text, self._usage = ask, "", None
+        self._ask, self._text = ask, ""
+        self._usage: Any = None
         self._calls: dict[int, tuple[str, str, list[str]]] = {}
 
     def add(self, event: Any) -> None:
@@ -173,7 +174,6 @@ class _Events:
         import json
 
         calls = [ToolUse(id_, name, json.loads("".join(parts))) for id_, name, parts in self._calls.values()]
-        assert self._usage is not None
         tokens = (self._usage.total_input_tokens, self._usage.total_output_tokens)
         return Reply(self._text, calls, None, tokens)
 

@@ -51,7 +51,9 @@ def _reply(form: Form, ask: Ask, body: bytes) -> Reply:
 
 
 def _body(form: Form, request: dict[str, Any]) -> dict[str, Any]:
-    return request if form == "plain" else {**request, "stream": True, "stream_options": {"include_usage": True}}
+    return (
+        request if form == "plain" else {**request, "stream": True, "stream_options": {"include_usage": True}}
+    )
 
 
 def _requests(form: Form, url: str, told: Any) -> Iterator[bytes]:

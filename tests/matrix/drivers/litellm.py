@@ -36,6 +36,8 @@ def _reply(response: Any) -> Reply:
 def _sync(api: str, form: Form, ask: Ask) -> Told:
     import litellm
 
+    litellm.suppress_debug_info = True
+
     def send(request: dict[str, Any]) -> Reply:
         if form == "plain":
             return _reply(litellm.completion(**request))
@@ -60,6 +62,8 @@ async def _clients() -> AsyncIterator[None]:
 
 def _async(api: str, form: Form, ask: Ask) -> Told:
     import litellm
+
+    litellm.suppress_debug_info = True
 
     async def send(client: None, request: dict[str, Any]) -> Reply:
         if form == "plain":

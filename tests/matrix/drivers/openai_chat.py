@@ -154,7 +154,9 @@ def drivers() -> list[Driver]:
         name = f"openai {major('openai')}.x" if sdk == "openai" else sdk
         for form in forms:
 
-            def add(mode: Any, over: str, run: Any, name: str = name, sdk: str = sdk, form: Form = form) -> None:
+            def add(
+                mode: Any, over: str, run: Any, name: str = name, sdk: str = sdk, form: Form = form
+            ) -> None:
                 found.append(Driver(name, sdk, over, "openai.chat", mode, form, run))
 
             add("sync", over, lambda ask, sdk=sdk, form=form: _sync(sdk, form, ask))

@@ -1,4 +1,4 @@
-"""smolagents' tool-calling agent on OpenAI's chat API. It has no async form, and ends with a tool of its own."""
+"""smolagents' tool-calling agent on OpenAI's chat API. No async form; it ends with a tool of its own."""
 
 from __future__ import annotations
 
