@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-__all__ = ["Kept", "KeepingTap"]
+__all__ = ["KeepingTap", "Kept"]
 
 
 class Kept:

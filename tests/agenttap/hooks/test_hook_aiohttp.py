@@ -469,7 +469,7 @@ class TestLeftAlone:
 
     def test_exchange_that_nobody_wants_is_asked_about_once(self, server: RawServer, tap: KeepingTap) -> None:
         asked = []
-        tap.begin = lambda *args, **kwargs: asked.append(args)  # type: ignore[method-assign, func-returns-value]
+        tap.begin = lambda *args, **kwargs: asked.append(args)  # type: ignore[method-assign]
         assert post(server.on("/", chunked(*PIECES))) == SSE
         assert len(asked) == 1
 
@@ -488,7 +488,7 @@ class TestLeftAlone:
             raise RuntimeError("ours")
 
         url = server.on("/", chunked(*PIECES))
-        tap.begin = fail  # type: ignore[assignment, method-assign]
+        tap.begin = fail  # type: ignore[method-assign]
         assert post(url, data=b"q") == SSE
 
     def test_readers_class_is_its_own_again_after_the_body(self, server: RawServer, tap: KeepingTap) -> None:
