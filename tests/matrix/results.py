@@ -1,4 +1,4 @@
-"""The rows of the page as the tests write them: one JSON file each, in ``$AGENTTAP_MATRIX_RESULTS``.
+"""The rows of the page as the tests write them: one JSON file each, below ``$AGENTTAP_MATRIX_RESULTS``.
 
 A session of the matrix says by ``$AGENTTAP_MATRIX_SESSION`` what it is called and by
 ``$AGENTTAP_MATRIX_SDKS`` which SDKs it is for, parted by ";". Without them the
@@ -70,13 +70,13 @@ def write_row(row: Row) -> None:
     """Write *row* where rows are written."""
     if _RESULTS is None:
         return
-    directory = Path(_RESULTS)
+    directory = Path(_RESULTS) / SESSION
     directory.mkdir(parents=True, exist_ok=True)
-    name = "_".join(row.key).replace("/", "-").replace(" ", "-")
+    name = "_".join(row.key[1:]).replace("/", "-").replace(" ", "-")
     (directory / f"{name}.json").write_text(json.dumps(asdict(row), indent=1), encoding="utf-8")
 
 
 def read_rows(directory: Path) -> Iterator[Row]:
-    """Yield the rows in *directory*."""
-    for path in sorted(directory.glob("*.json")):
+    """Yield the rows of every session in *directory*."""
+    for path in sorted(directory.glob("*/*.json")):
         yield Row(**json.loads(path.read_text(encoding="utf-8")))
