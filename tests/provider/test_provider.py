@@ -255,14 +255,17 @@ class TestLockstep:
 
         assert provider.wait_done()[0].ended == "whole"
 
-    def test_seen_from_any_thread_wakes_it(self, provider: Provider) -> None:
-        def client() -> None:
-            ask(provider, "lockstep")
-
-        thread = Thread(target=client)
+    def test_seen_from_another_thread_wakes_it(self, provider: Provider) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", provider.port)
+        body = {"model": "test-lockstep", "messages": [], "stream": True}
+        connection.request("POST", "/v1/messages", json.dumps(body))
+        response = connection.getresponse()
+        first = response.read1(65536)
+        thread = Thread(target=provider.gate.seen, args=(TEXT,))
         thread.start()
-        provider.wait_for(1)
-        provider.gate.seen(TEXT)
+        rest = response.read()
         thread.join()
+        connection.close()
 
-        assert provider.served[0].ended == "whole"
+        assert texts(first + rest) == TEXT
+        assert provider.wait_done()[0].ended == "whole"
