@@ -12,9 +12,13 @@ All else is decided. Prose is held for a word, so for as long as the next one ta
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from agenttap._escapes import has_escaped, plain_and_offsets
-from agenttap._patterns import MAX_SECRET, PEM_END, is_secret_name, string_end
+from agenttap._patterns import MAX_SECRET, PEM_END
+
+if TYPE_CHECKING:
+    from agenttap._patterns import Match
 
 __all__ = ["decided"]
 
@@ -39,31 +43,38 @@ _AWS = re.compile(
     r"(?:[:=][ \t]{0,4}[\\\"']{0,8}(?:[A-Za-z0-9+]|\\?/|\\\Z){0,41})?\Z",
     re.IGNORECASE | re.ASCII,
 )
-_LABEL = re.compile(r"authorization|secret_?access_?key", re.IGNORECASE)
-# A name and the quote that opens its string; and what may become one.
-_NAME_OPEN = re.compile(r'(\\{0,15})"([A-Za-z0-9_. -]{1,64})\1"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}\1"')
+_LABELS = ("uthoriz", "UTHORIZ", "ecret_", "ECRET_", "ecretAcc")
+# A name that may mean a secret, as far as the quote that opens its string.
 _NAME_BEGUN = re.compile(
-    r'\\{0,15}"[A-Za-z0-9_. -]{0,64}(?:\\{0,15}"(?:[ \t\r\n]{0,8}:)?[ \t\r\n]{0,8})?\\{0,15}\Z'
+    r'\\{0,15}"[A-Za-z0-9_. -]{0,64}(?:\\{0,15}"(?:[ \t\r\n]{0,8}:)?[ \t\r\n]{0,8}(?:\\{0,15}"?)?)?\Z'
 )
 _NAME_REACH = 128
 
 
-def decided(text: str) -> int:
-    """Return how much of *text* cannot become part of a secret any more, whatever follows."""
+def decided(text: str, matches: list[Match]) -> int:
+    """Return how much of *text*, which has *matches*, cannot become part of a secret, whatever follows."""
     if has_escaped(text):
         plain, original = plain_and_offsets(text)
-        return original(_decided(plain))
-    return _decided(text)
+        place = original(_decided(plain))
+    else:
+        place = _decided(text)
+    for match in reversed(matches):
+        if match.end > place or match.end == len(text):
+            place = min(place, match.start)
+    return place
 
 
 def _decided(text: str) -> int:
     end = len(text)
     low = max(0, end - _WORD)
-    place = max(map(text[low:].rfind, _BREAKS)) + 1
-    place += low
+    last = text[low:]
+    place = low + max(map(last.rfind, _BREAKS)) + 1
+    begun = _NAME_BEGUN.search(text, max(0, end - _NAME_REACH))
+    if begun:
+        place = min(place, begun.start())
     low = max(0, end - MAX_SECRET)
     recent = text[low:] if low else text
-    for found in (_open_jwt(recent), _open_pem(recent), _open_label(recent), _open_name(recent)):
+    for found in (_open_jwt(recent), _open_pem(recent), _open_label(recent)):
         if found is not None:
             place = min(place, low + found)
     return place
@@ -79,22 +90,21 @@ def _open_jwt(text: str) -> int | None:
 
 
 def _open_pem(text: str) -> int | None:
-    for begin in _PEM_OPEN.finditer(text):
-        if not PEM_END.search(text, begin.end()):
-            return begin.start()
+    if "-----BEGIN " in text:
+        for begin in _PEM_OPEN.finditer(text):
+            if not PEM_END.search(text, begin.end()):
+                return begin.start()
     return None
 
 
 def _open_label(text: str) -> int | None:
-    for label in _LABEL.finditer(text):
-        if _AUTHORIZATION.match(text, label.start()) or _AWS.match(text, label.start()):
-            return label.start()
-    return None
-
-
-def _open_name(text: str) -> int | None:
-    begun = _NAME_BEGUN.search(text, max(0, len(text) - _NAME_REACH))
-    for name in _NAME_OPEN.finditer(text):
-        if is_secret_name(name[2]) and string_end(text, name.end(), len(name[1])) == len(text):
-            return name.start() if begun is None else min(begun.start(), name.start())
-    return begun.start() if begun else None
+    found = []
+    for label in _LABELS:
+        at = text.find(label)
+        while at >= 0:
+            begin = max(0, at - 1)
+            if _AUTHORIZATION.match(text, begin) or _AWS.match(text, begin):
+                found.append(begin)
+                break
+            at = text.find(label, at + len(label))
+    return min(found, default=None)

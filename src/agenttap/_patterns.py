@@ -31,7 +31,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from agenttap._escapes import has_escaped, plain_and_offsets
+from agenttap._escapes import has_escaped, outside_escape, plain_and_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +148,7 @@ _JWT_HEAD = re.compile(_BEGIN + r"eyJ[A-Za-z0-9_-]{5,2048}\Z", re.ASCII)
 _JWT_TAIL = re.compile(r"\.eyJ[A-Za-z0-9_-]{4,4096}(?:\.[A-Za-z0-9_-]{0,1024})?", re.ASCII)
 
 _PEM_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
+_SHORTEST_KEY = 24
 PEM_END = re.compile(r"-----END (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_REST = re.compile(r"(?:[A-Za-z0-9+/= \t\r\n]|\\{1,8}[nrt/]){0,8192}")
 
@@ -164,14 +165,16 @@ _CONNECTION = re.compile(
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,30}\Z", re.ASCII)
 _CONNECTION_REACH = 400
+_CONTEXT = 1024
+_EDGE = 16
 
 # The end of a JSON name that may mean a secret: its quote, and the last letters before it.
 _NAME_END = re.compile(
     r':(?<=[" \t\r\n]:)(?:(?<=[eErRwWiIsS][yYdDtTnNeE]":)(?:(?<=[kK]ey":)|(?<=KEY":)|(?<=word":)|(?<=WORD":)'
-    r'|(?<=swd":)|(?<=SWD":)|(?<=cret":)|(?<=CRET":)|(?<=[_a-zA-Z-][Tt]oken":)|(?<=[_-]TOKEN":)|(?<=okie":)'
+    r'|(?<=swd":)|(?<=SWD":)|(?<=cret":)|(?<=CRET":)|(?<=[_a-zA-Z-][Tt]oken":)|(?<=OKEN":)|(?<=okie":)'
     r'|(?<=rase":))|(?<=[eErRwWiIsS][yYdDtTnNeE]\\":)(?:(?<=[kK]ey\\":)|(?<=KEY\\":)|(?<=word\\":)'
     r'|(?<=WORD\\":)|(?<=swd\\":)|(?<=SWD\\":)|(?<=cret\\":)|(?<=CRET\\":)|(?<=[_a-zA-Z-][Tt]oken\\":)'
-    r'|(?<=[_-]TOKEN\\":)|(?<=okie\\":)|(?<=rase\\":))|(?<=\\\\\\":)'
+    r'|(?<=OKEN\\":)|(?<=okie\\":)|(?<=rase\\":))|(?<=\\\\\\":)'
     r'|(?<=[yYdDtTnNeE]"[ \t\r\n]:)|(?<=[yYdDtTnNeE\\]\\"[ \t\r\n]:))'
 )
 _AUTHORIZATION_NAME = re.compile(r"ization(\\*\")(?=[ \t\r\n]{0,8}:)", re.IGNORECASE)
@@ -226,11 +229,22 @@ def find(text: str, start: int = 0, end: int | None = None, *, is_json: bool = F
     """
     stop = len(text) if end is None else min(end, len(text))
     if has_escaped(text, start, stop):
-        # Some encoders escape what need not be. A stretch may begin inside an escape, the text does not.
-        plain, original = plain_and_offsets(text)
-        found = _find(plain, 0, len(plain), is_json=is_json)
-        return [Match(original(each.start), original(each.end), each.kind) for each in found]
+        return _find_escaped(text, start, stop, is_json=is_json)
     return _find(text, start, stop, is_json=is_json)
+
+
+def _find_escaped(text: str, start: int, stop: int, *, is_json: bool) -> list[Match]:
+    """Search the stretch with its needless escapes undone: some encoders write what they like as one."""
+    low = outside_escape(text, start - _CONTEXT, -1) if start > _CONTEXT else 0
+    high = stop + _CONTEXT + MAX_SECRET
+    high = outside_escape(text, high, 1) if high < len(text) else len(text)
+    plain, original = plain_and_offsets(text[low:high])
+    return [
+        Match(low + original(begin), low + original(end), kind)
+        for begin, end, kind in _find(plain, 0, len(plain), is_json=is_json)
+        # What touches an edge may be a part of something else, and lies outside the stretch.
+        if not (begin < _EDGE and low) and not (end == len(plain) and high < len(text))
+    ]
 
 
 def _find(text: str, start: int, stop: int, *, is_json: bool) -> list[Match]:
@@ -316,12 +330,13 @@ def _jwts(text: str, start: int, stop: int) -> Iterator[Match]:
 
 def _private_keys(text: str, start: int, stop: int) -> Iterator[Match]:
     for begin in _PEM_BEGIN.finditer(text, max(0, start - 100), stop):
-        end = PEM_END.search(text, begin.end(), begin.end() + MAX_SECRET)
-        if end is not None:
-            yield Match(begin.start(), end.end(), "private_key")
-            continue
         rest = _PEM_REST.match(text, begin.end())
-        yield Match(begin.start(), rest.end() if rest else begin.end(), "private_key")
+        end = PEM_END.search(text, begin.end(), begin.end() + MAX_SECRET)
+        # Programs name the marks without a key between or behind them.
+        if end is not None and end.start() - begin.end() > _SHORTEST_KEY:
+            yield Match(begin.start(), end.end(), "private_key")
+        elif end is None and rest is not None and rest.end() - begin.end() > _SHORTEST_KEY:
+            yield Match(begin.start(), rest.end(), "private_key")
 
 
 def _passwords(text: str, start: int, stop: int) -> Iterator[Match]:

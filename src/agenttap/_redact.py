@@ -166,7 +166,7 @@ class Redactor:
         if not body:
             return body, 0
         text = body.decode("latin-1")
-        is_json = text.lstrip(" \t\r\n\u00ef\u00bb\u00bf")[:1] in ("{", "[", '"')
+        is_json = text[:64].lstrip(" \t\r\n\u00ef\u00bb\u00bf")[:1] in ("{", "[", '"')
         if not is_json:
             if "\0" in text[:_BINARY_HEAD]:
                 return body, 0

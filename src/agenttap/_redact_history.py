@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from agenttap._escapes import has_escaped
 from agenttap._patterns import MAX_SECRET, Match, find, merged
 
 __all__ = ["History"]
@@ -41,9 +40,6 @@ class History:
     def matches(self, data: bytes, text: str, *, is_json: bool) -> list[Match]:
         """Return the secrets of *data*; *text* is the same as latin-1."""
         if len(data) < _WORTHWHILE:
-            return find(text, is_json=is_json)
-        if has_escaped(text):
-            # Places in a text that is unescaped for the search do not carry over.
             return find(text, is_json=is_json)
         matches, known = self._search(data, text, is_json=is_json)
         self._keep(_Body(data, is_json, matches), known)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -42,13 +42,9 @@ _CONTEXT = 600
 _CHANNELS = 1024
 
 
-class _Piece(NamedTuple):
-    """A string of an event, *container*[*key*]; of an event that is not JSON, its raw (*container* is None)."""
-
-    number: int
-    container: Any
-    key: Any
-    text: str
+# A string of an event: the event's number, the container and the key in it (None and None: the raw of an event that
+# is not JSON), and the text of it that is not decided. A plain tuple, for there is one for every few characters.
+_Piece: TypeAlias = "tuple[int, Any, Any, str]"
 
 
 class _Channel:
@@ -122,7 +118,7 @@ class StreamRedactor:
         for event in events:
             if event.data is None:
                 pieces = self._pieces_of(None)
-                pieces.append(_Piece(number, None, None, event.raw.decode("latin-1")))
+                pieces.append((number, None, None, event.raw.decode("latin-1")))
             else:
                 try:
                     for key, container, place in deltas(api, event.data):
@@ -131,7 +127,7 @@ class StreamRedactor:
                             continue
                         channel = channels.get((key,))
                         pieces = self._pieces_of((key,)) if channel is None else channel.pieces
-                        pieces.append(_Piece(number, container, place, text))
+                        pieces.append((number, container, place, text))
                 except Exception:  # noqa: BLE001  without its pieces it is searched by itself
                     self._suspect.add(number)
             number += 1
@@ -158,7 +154,6 @@ class StreamRedactor:
             else event.raw
             for event in events
         ]
-        self._held += sum(map(len, raws))
         matches = find(b"".join(raws).decode("latin-1"), is_json=True)
         if matches:
             ends = list(accumulate(map(len, raws)))
@@ -177,7 +172,7 @@ class StreamRedactor:
         if not channel.pieces:
             return
         begin = len(channel.context)
-        text = channel.context + "".join([piece.text for piece in channel.pieces])
+        text = channel.context + "".join([text for _, _, _, text in channel.pieces])
         matches = self._redactor.matches(text)
         if not channel.is_forced:
             # What begins in the context was no secret when more of what is before it was to be seen.
@@ -200,26 +195,27 @@ class StreamRedactor:
         channel.context = text[max(0, end - (MAX_SECRET if is_forced else _CONTEXT)) : end]
 
     def _decided(self, text: str, matches: list[Match], begin: int) -> int:
-        end = decided(text)
+        end = decided(text, matches)
         if self._redactor.has_user_patterns:
             end = min(end, len(text) - _USER_HOLD)
-        for match in reversed(matches):
-            if match.start < end < match.end:
-                end = match.start
+            for match in reversed(matches):
+                if match.start < end < match.end:
+                    end = match.start
         return max(begin, end)
 
     def _give_back(self, channel: _Channel, begin: int, end: int, tokens: list[tuple[int, int, str]]) -> None:
         """Finish the pieces up to *end*; *tokens*, with their places, stand in for what is there."""
         at = begin
         for index, piece in enumerate(channel.pieces):
-            upto = min(at + len(piece.text), end)
+            number, container, key, text = piece
+            upto = min(at + len(text), end)
             if upto > at:
-                was = piece.text[: upto - at]
+                was = text[: upto - at]
                 new = _part_with(was, at, tokens)
                 channel.done += was if new is None else new
                 channel.is_changed |= new is not None
-            if upto < at + len(piece.text):
-                channel.pieces = [piece._replace(text=piece.text[upto - at :]), *channel.pieces[index + 1 :]]
+            if upto < at + len(text):
+                channel.pieces = [(number, container, key, text[upto - at :]), *channel.pieces[index + 1 :]]
                 return
             if channel.is_changed:
                 self._change(piece, channel.done)
@@ -228,16 +224,17 @@ class StreamRedactor:
         channel.pieces = []
 
     def _change(self, piece: _Piece, text: str) -> None:
-        self._changed.add(piece.number)
-        if piece.container is None:
-            self._queue[piece.number - self._first].raw = text.encode("latin-1", "replace")
+        number, container, key, _ = piece
+        self._changed.add(number)
+        if container is None:
+            self._queue[number - self._first].raw = text.encode("latin-1", "replace")
         else:
-            piece.container[piece.key] = text
+            container[key] = text
 
     # -- handing on ------------------------------------------------------------------------------------------
 
     def _released(self) -> list[Event]:
-        waiting = [channel.pieces[0].number for channel in self._channels.values() if channel.pieces]
+        waiting = [channel.pieces[0][0] for channel in self._channels.values() if channel.pieces]
         count = min(waiting) - self._first if waiting else len(self._queue)
         done, self._queue = self._queue[:count], self._queue[count:]
         for number in sorted(each for each in self._suspect | self._changed if each < self._first + count):
@@ -274,12 +271,12 @@ def _pass_on(channel: _Channel, length: int, end: int) -> None:
     index = len(pieces)
     while index and length > end:
         index -= 1
-        length -= len(pieces[index].text)
+        length -= len(pieces[index][3])
     if length < end:
-        first = pieces[index]
+        number, container, key, text = pieces[index]
         split = end - length
-        channel.done = (channel.done if index == 0 else "") + first.text[:split]
-        channel.pieces = [first._replace(text=first.text[split:]), *pieces[index + 1 :]]
+        channel.done = (channel.done if index == 0 else "") + text[:split]
+        channel.pieces = [(number, container, key, text[split:]), *pieces[index + 1 :]]
     else:
         if index:
             channel.done = ""
