@@ -65,7 +65,7 @@ def _undone(text: str) -> tuple[str, Callable[[int], int]]:
     for escape in _ESCAPED.finditer(text):
         end = escape.end()
         slashes = len(escape[1])
-        # Of JSON in JSON, a backslash is written as two, four, ...: those that are left over stand for backslashes.
+        # In JSON in JSON a backslash is written as two, four, ...; those left over stand for backslashes.
         begin = escape.end(1) - (slashes & -slashes)
         parts += text[taken:begin], chr(int(escape[2], 16))
         length += begin - taken + 1

@@ -135,7 +135,7 @@ class Redactor:
         return self.replaced(text, matches) if matches else text
 
     def value(self, value: Any) -> Any:
-        """Return *value* without its secrets: the same object if there is none, else a copy of what holds one.
+        """Return *value* without its secrets: the same object if it has none, else a copy of what has one.
 
         Strings (also those that are names of an object), mappings, lists, tuples and bytes are looked
         through; anything else is returned as it is.

@@ -42,8 +42,8 @@ _CONTEXT = 600
 _CHANNELS = 1024
 
 
-# A string of an event: the event's number, the container and the key in it (None and None: the raw of an event that
-# is not JSON), and the text of it that is not decided. A plain tuple, for there is one for every few characters.
+# A string of an event: the event's number, the container and the key in it (None and None: the raw of an
+# event that is not JSON), and what of it is not decided. A plain tuple: there are very many.
 _Piece: TypeAlias = "tuple[int, Any, Any, str]"
 
 

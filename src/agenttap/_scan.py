@@ -4,15 +4,15 @@
     for finding in scan: ...
     scan.files, scan.lines, scan.unread
 
-Each line is JSON; its strings are searched as texts, those that hold JSON themselves (a request's body on a tape,
-the arguments of a tool call) part by part, and the pieces of a streamed text also joined. What is no JSON is
-searched as it stands. A file that ends inside a line or a zstd frame is whole as far as it goes: its writer was
-stopped there, or is still at work. A finding tells where a secret is and what kind, never the secret.
+Each line is JSON; its strings are searched as texts, those that hold JSON themselves (a request's body
+on a tape, the arguments of a tool call) part by part, and the pieces of a streamed text also joined. What
+is no JSON is searched as it stands. A file that ends inside a line or a zstd frame is whole as far as it
+goes: its writer was stopped there, or is still at work. A finding tells where a secret is and of what
+kind, never the secret.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +25,7 @@ from agenttap._patterns_deep import find_deep
 from agenttap._scan_lines import lines_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
 __all__ = ["Finding", "Scan", "Unread", "scan"]
@@ -37,8 +38,8 @@ _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 #: What everybody may know of a secret: the form it has.
 _PUBLIC = re.compile(
-    r"sk-(?:ant|or|proj|svcacct|admin)-|sk-|A[KS]IA|AIza|gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|hf_|gsk_|npm_"
-    r"|pypi-|[rs]k_(?:live|test)_|xai-|eyJ|-----BEGIN [A-Z ]{0,40}-----|SG\.|whsec_|shp[a-z]{2}_"
+    r"sk-(?:ant|or|proj|svcacct|admin)-|sk-|A[KS]IA|AIza|gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|hf_|gsk_"
+    r"|npm_|pypi-|[rs]k_(?:live|test)_|xai-|eyJ|-----BEGIN [A-Z ]{0,40}-----|SG\.|whsec_|shp[a-z]{2}_"
 )
 _decode = msgspec.json.Decoder().decode
 
@@ -97,6 +98,7 @@ class Scan:
         self.unread: list[Unread] = []
         self._deep = deep
         self._paths = _files(Path(path))
+        self._not_json: list[int] = []
 
     def __iter__(self) -> Iterator[Finding]:
         for path in self._paths:
@@ -106,6 +108,7 @@ class Scan:
 
     def _file(self, path: Path) -> Iterator[Finding]:
         name, number = str(path), 0
+        self._not_json = []
 
         def damaged(reason: str) -> None:
             self.unread.append(Unread(name, number + 1, reason))
@@ -115,17 +118,25 @@ class Scan:
             for line in lines_of(path, damaged):
                 if previous is not None:
                     number += 1
-                    yield from self._line(name, number, previous, is_last=False)
+                    yield from self._line(name, number, previous)
                 previous = line
             if previous is not None:
                 number += 1
-                yield from self._line(name, number, previous, is_last=True)
+                is_clean = not self._not_json
+                yield from self._line(name, number, previous)
+                if is_clean:
+                    # Its writer was stopped there.
+                    self._not_json.clear()
         except OSError as error:
             self.unread.append(Unread(name, number, str(error.strerror or error)))
             return
         self.files += 1
+        if self._not_json:
+            count = len(self._not_json)
+            reason = f"{count} {'line is' if count == 1 else 'lines are'} not JSON, and searched as text"
+            self.unread.append(Unread(name, self._not_json[0], reason))
 
-    def _line(self, name: str, number: int, line: bytes, *, is_last: bool) -> Iterator[Finding]:
+    def _line(self, name: str, number: int, line: bytes) -> Iterator[Finding]:
         if not line.strip():
             return
         self.lines += 1
@@ -133,14 +144,13 @@ class Scan:
         # Most lines hold nothing, and that is seen without taking them apart.
         is_suspect = bool(find(text, is_json=True)) or self._deep or "data:" in text
         if not is_suspect:
-            if not is_last and not _is_object(line):
-                self.unread.append(Unread(name, number, "not JSON; searched as text"))
+            if not _is_object(line):
+                self._not_json.append(number)
             return
         try:
             value = _decode(line)
         except _UNDECODABLE:
-            if not is_last:
-                self.unread.append(Unread(name, number, "not JSON; searched as text"))
+            self._not_json.append(number)
             for match in self._matches(text):
                 yield Finding(name, number, "", match.kind, _preview(text[match.start : match.end]))
             return
@@ -196,7 +206,7 @@ class Scan:
 
 
 def _joined(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the texts that stand in pieces in *text*, the events of a stream: what has the same place in each."""
+    """Yield the texts that come in pieces in *text*, a stream's events: what has the same place in each."""
     pieces: dict[tuple[str, object], list[str]] = {}
     for line in text.splitlines():
         try:

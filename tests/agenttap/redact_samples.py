@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import random
 import string
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["KINDS", "NEAR_MISSES", "SECRETS", "secret_of", "text_deltas"]
 
@@ -30,7 +34,7 @@ def secret_of(kind: str, rng: random.Random) -> str:
     return KINDS[kind](rng)
 
 
-KINDS = {
+KINDS: dict[str, Callable[[random.Random], str]] = {
     "anthropic": lambda rng: "sk-" + "ant-api03-" + _of(rng, _URL, 95),
     "openrouter": lambda rng: "sk-" + "or-v1-" + _of(rng, string.hexdigits.lower()[:16], 62) + "a7",
     "openai project": lambda rng: "sk-" + "proj-" + _of(rng, _URL, 156),
@@ -52,7 +56,7 @@ KINDS = {
     "private_key": _pem,
 }
 
-SECRETS = {kind: secret_of(kind, random.Random(kind)) for kind in KINDS}  # noqa: S311  no secrets, after all
+SECRETS = {kind: secret_of(kind, random.Random(kind)) for kind in KINDS}
 
 NEAR_MISSES = {
     "inside a word": "the task-list-of-2024-with-many-more-words-in-it",

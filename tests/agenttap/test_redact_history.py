@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,9 @@ from agenttap._patterns import find
 from agenttap._redact import CACHE_BYTES, Redactor
 from agenttap._redact_history import History
 from tests.agenttap.redact_samples import SECRETS
+
+if TYPE_CHECKING:
+    import pytest
 
 KEY = b"k" * 32
 WORDS = [
@@ -50,7 +52,7 @@ def body(messages: list[dict[str, Any]], **settings: Any) -> bytes:
 
 class TestHistory:
     @given(st.integers(0, 10**6))
-    def test_history_that_was_changed_anywhere_is_redacted_as_if_it_were_new(self, seed):
+    def test_history_that_was_changed_anywhere_is_redacted_as_if_it_were_new(self, seed: int) -> None:
         rng = random.Random(seed)
         redactor = Redactor(key=KEY)
         messages = [message(rng) for _ in range(40)]
@@ -75,7 +77,7 @@ class TestHistory:
 
             assert redactor.body(data) == Redactor(key=KEY).body(data)
 
-    def test_only_what_is_new_is_searched(self, monkeypatch: pytest.MonkeyPatch):
+    def test_only_what_is_new_is_searched(self, monkeypatch: pytest.MonkeyPatch) -> None:
         searched = []
 
         def counting(text: str, start: int = 0, end: int | None = None, *, is_json: bool = False) -> Any:
@@ -95,7 +97,7 @@ class TestHistory:
         assert searched[0] == size
         assert max(searched[1:]) < 30_000 < size // 10
 
-    def test_same_body_again_is_not_searched_at_all(self, monkeypatch: pytest.MonkeyPatch):
+    def test_same_body_again_is_not_searched_at_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         redactor = Redactor(key=KEY)
         data = body([message(random.Random(1)) for _ in range(100)])
         first = redactor.body(data)
@@ -103,7 +105,7 @@ class TestHistory:
 
         assert redactor.body(bytes(bytearray(data))) == first
 
-    def test_conversations_side_by_side_are_all_remembered(self, monkeypatch: pytest.MonkeyPatch):
+    def test_conversations_side_by_side_are_all_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
         redactor = Redactor(key=KEY)
         talks = [body([message(random.Random(seed)) for _ in range(50)]) for seed in range(6)]
         first = [redactor.body(each) for each in talks]
@@ -111,7 +113,7 @@ class TestHistory:
 
         assert [redactor.body(each) for each in talks] == first
 
-    def test_memory_is_bounded(self):
+    def test_memory_is_bounded(self) -> None:
         history = History(CACHE_BYTES)
         for seed in range(30):
             data = random.Random(seed).randbytes(600_000).hex().encode()
@@ -119,7 +121,7 @@ class TestHistory:
 
         assert sum(len(each.data) for each in history._bodies) <= CACHE_BYTES
 
-    def test_body_larger_than_the_cache_is_not_kept(self):
+    def test_body_larger_than_the_cache_is_not_kept(self) -> None:
         history = History(100_000)
         data = b" " * 100_000
 

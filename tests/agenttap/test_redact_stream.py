@@ -59,7 +59,7 @@ class TestPieces:
     @pytest.mark.parametrize("kind", SECRETS)
     @pytest.mark.parametrize("size", [1, 2, 5, 17, 1000])
     @pytest.mark.parametrize("batch", [1, 7, 10_000])
-    def test_secret_in_pieces_never_passes(self, kind, size, batch):
+    def test_secret_in_pieces_never_passes(self, kind: str, size: int, batch: int) -> None:
         events = pieces(f"hello, {SECRETS[kind]} and so on", size)
 
         done = run(stream(), events, batch)
@@ -69,7 +69,7 @@ class TestPieces:
         assert [event.data for event in done] == [json.loads(event.raw.split(b"data: ")[1]) for event in done]
 
     @pytest.mark.parametrize("end", ["", "\n", '"', " x"])
-    def test_secret_at_the_end_of_the_stream_does_not_pass(self, end):
+    def test_secret_at_the_end_of_the_stream_does_not_pass(self, end: str) -> None:
         assert said(run(stream(), pieces(ANTHROPIC + end, 3))) == token("anthropic", ANTHROPIC) + end
 
     @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ class TestPieces:
         ],
     )
     @pytest.mark.parametrize("size", [1, 3, 10])
-    def test_secret_behind_a_label_in_pieces_never_passes(self, text, secret, size):
+    def test_secret_behind_a_label_in_pieces_never_passes(self, text: str, secret: str, size: int) -> None:
         events = pieces(text, size)
         redactor = stream()
         passed = []
@@ -99,7 +99,7 @@ class TestPieces:
         assert said(passed).endswith(behind)
         assert secret not in said(passed)
 
-    def test_texts_that_run_side_by_side_are_joined_each_for_itself(self):
+    def test_texts_that_run_side_by_side_are_joined_each_for_itself(self) -> None:
         first, second = pieces(f"a {ANTHROPIC} b", 4, 0), pieces(f"c {SECRETS['openai']} d", 4, 1)
         mixed = [event for pair in zip(first, second, strict=False) for event in pair] + first[len(second) :]
 
@@ -109,19 +109,19 @@ class TestPieces:
         assert ANTHROPIC not in said(done, 1)
         assert SECRETS["openai"][:30] not in said(done, 1)
 
-    def test_piece_that_resembles_a_secret_by_itself_stays(self):
+    def test_piece_that_resembles_a_secret_by_itself_stays(self) -> None:
         events = [delta("ta"), delta("sk-abcdefghij1234567890abcdef"), delta(" is a word")]
         raws = [event.raw for event in events]
 
         assert [event.raw for event in run(stream(), events, 3)] == raws
 
-    def test_unicode_escapes_in_pieces_of_json_are_undone_before_looking(self):
+    def test_unicode_escapes_in_pieces_of_json_are_undone_before_looking(self) -> None:
         escaped = "".join(f"\\u{ord(each):04x}" for each in ANTHROPIC)
         events = pieces(f'{{"a": "{escaped}"}}', 5)
 
         assert said(run(stream(), events)) == f'{{"a": "{token("anthropic", ANTHROPIC)}"}}'
 
-    def test_own_patterns_are_joined_too(self):
+    def test_own_patterns_are_joined_too(self) -> None:
         events = pieces("badge EMP-123456 of mine" + " and so on" * 40, 2)
 
         done = run(stream(patterns={"staff": r"EMP-\d+"}), events)
@@ -130,7 +130,7 @@ class TestPieces:
 
 
 class TestPassing:
-    def test_clean_events_pass_as_the_same_objects_with_the_same_bytes(self):
+    def test_clean_events_pass_as_the_same_objects_with_the_same_bytes(self) -> None:
         events = [*pieces("The task-list is done. " * 40, 3), sse({"type": "ping"}), Event(b": comment\n\n")]
         raws = [event.raw for event in events]
 
@@ -140,7 +140,7 @@ class TestPassing:
         assert [event.raw for event in done] == raws
         assert not any(event.is_redacted for event in done)
 
-    def test_only_what_was_changed_is_marked(self):
+    def test_only_what_was_changed_is_marked(self) -> None:
         events = [
             delta("hello "),
             delta(ANTHROPIC[:20]),
@@ -151,21 +151,21 @@ class TestPassing:
 
         assert [event.is_redacted for event in run(stream(), events)] == [False, True, True, False, False]
 
-    def test_event_passes_once_the_next_word_begins(self):
+    def test_event_passes_once_the_next_word_begins(self) -> None:
         redactor = stream()
 
         assert redactor.feed([delta("Hello")]) == []
         assert len(redactor.feed([delta(" wor")])) == 1
         assert len(redactor.feed([delta("ld. ")])) == 2
 
-    def test_events_stay_in_order_behind_one_that_waits(self):
+    def test_events_stay_in_order_behind_one_that_waits(self) -> None:
         redactor = stream()
         waiting, ping = delta("sk-ant-"), sse({"type": "ping"})
 
         assert redactor.feed([waiting, ping]) == []
         assert redactor.end() == [waiting, ping]
 
-    def test_bytes_held_are_bounded_and_a_secret_that_goes_on_is_still_taken_out(self):
+    def test_bytes_held_are_bounded_and_a_secret_that_goes_on_is_still_taken_out(self) -> None:
         redactor = stream()
         begun = delta("key: " + ANTHROPIC[:30])
         pings = [sse({"type": "ping", "pad": "x" * 1000}) for _ in range(HELD_BYTES // 1000)]
@@ -178,7 +178,7 @@ class TestPassing:
         assert ANTHROPIC[30:60] not in said(rest)
         assert said(rest).endswith(" end")
 
-    def test_endless_word_is_not_held(self):
+    def test_endless_word_is_not_held(self) -> None:
         redactor, held, most = stream(), 0, 0
         for _ in range(2000):
             held += 1 - len(redactor.feed([delta("QUJD" * 16)]))
@@ -186,14 +186,14 @@ class TestPassing:
 
         assert most <= 512 // 64 + 1
 
-    def test_many_channels_are_not_kept(self):
+    def test_many_channels_are_not_kept(self) -> None:
         redactor = stream()
         for index in range(5000):
             redactor.feed([delta("word ", index)])
 
         assert len(redactor._channels) <= 1024
 
-    def test_deltas_that_fail_do_not_stop_the_stream(self):
+    def test_deltas_that_fail_do_not_stop_the_stream(self) -> None:
         def broken(api: str, data: object) -> list[Any]:
             raise ValueError
 
@@ -206,17 +206,17 @@ class TestPassing:
 
 class TestFraming:
     @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-    def test_lines_of_an_sse_event_stay_but_for_its_data(self, end):
+    def test_lines_of_an_sse_event_stay_but_for_its_data(self, end: str) -> None:
         data = {"type": "done", "text": ANTHROPIC}
         lines = [
             "id: 7",
             ": c",
-            f'data: {{"type":  "done",',
+            'data: {"type":  "done",',
             f'data: "text": "{ANTHROPIC}"}}',
             "retry: 5",
             "",
             "",
-        ]  # noqa: F541
+        ]
         event = Event(end.join(lines).encode(), data, None)
 
         (done,) = run(stream(), [event])
@@ -226,7 +226,7 @@ class TestFraming:
         assert done.raw.endswith(f"{end}retry: 5{end}{end}".encode())
         assert done.data == {"type": "done", "text": token("anthropic", ANTHROPIC)}
 
-    def test_event_in_one_piece_keeps_all_other_bytes(self):
+    def test_event_in_one_piece_keeps_all_other_bytes(self) -> None:
         raw = b'event: done\ndata: {"n": 1.0, "t" :"%s"}\n\n'
         event = Event(raw % ANTHROPIC.encode(), {"n": 1.0, "t": ANTHROPIC}, "done")
 
@@ -238,7 +238,7 @@ class TestFraming:
     @pytest.mark.parametrize(
         ("before", "after"), [(b"", b"\n"), (b"[", b""), (b",\r\n", b"\n]"), (b" ", b"\n")]
     )
-    def test_line_of_json_keeps_what_is_around_it(self, before, after):
+    def test_line_of_json_keeps_what_is_around_it(self, before: bytes, after: bytes) -> None:
         data = {"index": 0, "delta": {"text": f"say {ANTHROPIC} "}}
         event = Event(before + json.dumps(data).encode() + after, data)
 
@@ -249,7 +249,7 @@ class TestFraming:
         assert done.raw.endswith(b"}" + after)
         assert json.loads(done.raw[len(before) : len(done.raw) - len(after)])["delta"]["text"] == text
 
-    def test_document_in_one_event_keeps_all_other_bytes(self):
+    def test_document_in_one_event_keeps_all_other_bytes(self) -> None:
         raw = b'{\n  "password": "pw",\n  "n": 1.50, "t": ["%s"]\n}\n'
         event = Event(raw % ANTHROPIC.encode(), json.loads(raw % ANTHROPIC.encode()))
 
@@ -259,7 +259,7 @@ class TestFraming:
         assert done.raw == expected % token("anthropic", ANTHROPIC).encode()
         assert done.data == json.loads(done.raw)
 
-    def test_bytes_that_are_no_json_are_joined_over_events(self):
+    def test_bytes_that_are_no_json_are_joined_over_events(self) -> None:
         text = f"<html>{ANTHROPIC}</html>".encode()
         events = [Event(text[at : at + 10]) for at in range(0, len(text), 10)]
 
@@ -269,17 +269,17 @@ class TestFraming:
             b"".join(event.raw for event in done) == f"<html>{token('anthropic', ANTHROPIC)}</html>".encode()
         )
 
-    def test_binary_bytes_pass_unchanged(self):
+    def test_binary_bytes_pass_unchanged(self) -> None:
         raws = [random.Random(n).randbytes(5000) for n in range(20)]
 
         assert [event.raw for event in run(stream(), [Event(raw) for raw in raws])] == raws
 
     @pytest.mark.parametrize("is_packed", [False, True])
-    def test_event_stream_message_is_made_anew_with_its_checksums(self, is_packed):
+    def test_event_stream_message_is_made_anew_with_its_checksums(self, is_packed: bool) -> None:
         events = []
         for part in (ANTHROPIC[:50], ANTHROPIC[50:] + " x"):
             data = {"index": 0, "delta": {"text": part}}
-            payload: object = (
+            payload: Any = (
                 {"bytes": b64encode(json.dumps(data).encode()).decode(), "p": "abc"} if is_packed else data
             )
             events.append(Event(frame(json.dumps(payload).encode()), data, "chunk"))
@@ -296,7 +296,7 @@ class TestFraming:
             assert event.is_redacted
         assert texts == [token("anthropic", ANTHROPIC), " x"]
 
-    def test_secret_packed_into_an_event_stream_message_by_itself_is_found(self):
+    def test_secret_packed_into_an_event_stream_message_by_itself_is_found(self) -> None:
         data = {"type": "error", "message": f"bad key {ANTHROPIC}"}
         payload = json.dumps({"bytes": b64encode(json.dumps(data).encode()).decode()}).encode()
 
