@@ -127,8 +127,18 @@ class Tap:
                 _hooks.hold(self._not_seen)
         return self
 
-    def close(self) -> None:
-        """Switch it off: hooks out, open exchanges ended, tapes closed. Does nothing the second time."""
+    def close(
+        self, status: Literal["ok", "error", "cancelled"] = "ok", error: BaseException | str | None = None
+    ) -> None:
+        """Switch it off: hooks out, open exchanges ended, tapes closed. Does nothing the second time.
+
+        Args:
+            status, error: How the runs ended whose logs *log* has made; see `StepLog.close`.
+        """
+        for recorder in self._switch_off():
+            self._end(recorder, status, error)
+
+    def _switch_off(self) -> list[RunRecorder]:
         with self._lock:
             if self._is_on:
                 self._is_on = False
@@ -136,8 +146,7 @@ class Tap:
                     active.remove(self)
                 _hooks.release(self._not_seen)
             runs, self._runs = self._runs, {}
-        for _, recorder in runs.values():
-            self._end(recorder)
+        return [recorder for _, recorder in runs.values()]
 
     def __enter__(self) -> Self:
         return self.start()
@@ -145,7 +154,7 @@ class Tap:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close("ok" if error is None else "error", error)
 
     def tape_paths(self) -> list[Path]:
         """Return the tapes of the runs that are open, oldest first."""
@@ -241,10 +250,15 @@ class Tap:
                 del self._runs[run_id]
                 self._end(recorder)
 
-    def _end(self, recorder: RunRecorder) -> None:
+    def _end(
+        self,
+        recorder: RunRecorder,
+        status: Literal["ok", "error", "cancelled"] = "ok",
+        error: BaseException | str | None = None,
+    ) -> None:
         recorder.close()
         if recorder.log is not None and recorder.log is not self._log:
-            recorder.log.close()
+            recorder.log.close(status, error)
 
     # -- what goes wrong -------------------------------------------------------
 
@@ -350,7 +364,9 @@ _all: WeakSet[Tap] = WeakSet()
 
 def _close_all() -> None:
     for tap in list(_all):
-        tap.close()
+        # A log ends itself at exit, and knows how the program ended.
+        for recorder in tap._switch_off():
+            recorder.close()
 
 
 def _fork_all() -> None:

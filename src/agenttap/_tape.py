@@ -140,12 +140,12 @@ class TapeWriter:
         if self._is_closed:
             self.lost += 1
             return
-        self._note(line)
         try:
             if self._fd < 0:
                 self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             text = _encode(line) + b"\n"
             data = b"" if self._frame is not None else self._begin_frame()
+            self._note(line)
             data += self._frame.compress(text)
             data += self._frame.flush(1)  # COMPRESSOBJ_FLUSH_BLOCK
             self._frame_bytes += len(text)
