@@ -46,6 +46,7 @@ class TestConversations:
 
         seen = observe(driver, tmp_path, marks=mark, is_locked=True)
 
+        assert seen.tap_error is None
         assert [served.ended for served in seen.served] == ["whole"]
         assert [exchange.sha256 for exchange in seen.exchanges] == [seen.served[0].sha256]
 
@@ -53,6 +54,7 @@ class TestConversations:
     def test_has_its_chunks_on_the_tape_as_they_were_sent(self, driver: Driver, tmp_path: Path) -> None:
         seen = observe(driver, tmp_path, marks="lockstep-all", is_locked=True)
 
+        assert seen.tap_error is None
         (exchange,) = seen.exchanges
         assert [chunk for _, chunk in exchange.chunks()] == [data for _, data in seen.served[0].writes]
         assert [at for at, _ in exchange.chunks()] == sorted(at for at, _ in exchange.chunks())
