@@ -47,6 +47,10 @@ _CHANNELS = 1024
 _Piece: TypeAlias = "tuple[int, Any, Any, str]"
 
 
+#: The channel of what is not JSON; equal to none of a provider's.
+_NO_JSON = object()
+
+
 class _Channel:
     """A text in pieces."""
 
@@ -117,17 +121,16 @@ class StreamRedactor:
         self._find_suspects(events, number)
         for event in events:
             if event.data is None:
-                pieces = self._pieces_of(None)
+                pieces = self._pieces_of(_NO_JSON)
                 pieces.append((number, None, None, event.raw.decode("latin-1")))
             else:
                 try:
                     for key, container, place in deltas(api, event.data):
                         text = container[place]
-                        if not text or type(text) is not str:
-                            continue
-                        channel = channels.get((key,))
-                        pieces = self._pieces_of((key,)) if channel is None else channel.pieces
-                        pieces.append((number, container, place, text))
+                        if text and type(text) is str:
+                            channel = channels.get(key)
+                            pieces = self._pieces_of(key) if channel is None else channel.pieces
+                            pieces.append((number, container, place, text))
                 except Exception:  # noqa: BLE001  without its pieces it is searched by itself
                     self._suspect.add(number)
             number += 1
@@ -138,23 +141,25 @@ class StreamRedactor:
             if len(self._channels) >= _CHANNELS:
                 self._settle_all()
                 self._channels.clear()
-            channel = self._channels[key] = _Channel(is_bytes=key is None)
+            channel = self._channels[key] = _Channel(is_bytes=key is _NO_JSON)
         return channel.pieces
 
     def _find_suspects(self, events: list[Event], number: int) -> None:
         if self._redactor.has_user_patterns:
             self._suspect.update(range(number, number + len(events)))
             return
-        # What is packed or not JSON stands here as nothing, or as what is in it.
-        raws = [
-            b""
-            if event.data is None
-            else msgspec.json.encode(event.data)
-            if is_frame(event.raw)
-            else event.raw
-            for event in events
-        ]
-        matches = find(b"".join(raws).decode("latin-1"), is_json=True)
+        raws = [event.raw for event in events]
+        text = b"".join(raws).decode("latin-1")
+        if "\0" in text:
+            # Frames of an event stream: what they say may be packed into them.
+            raws = [
+                msgspec.json.encode(event.data)
+                if event.data is not None and is_frame(event.raw)
+                else event.raw
+                for event in events
+            ]
+            text = b"".join(raws).decode("latin-1")
+        matches = find(text, is_json=True)
         if matches:
             ends = list(accumulate(map(len, raws)))
             for match in matches:
