@@ -219,11 +219,12 @@ class _Library:
 class _Watched:
     """A body that is still coming: its exchange, and how the last read of it went."""
 
-    __slots__ = ("capture", "closing", "failed", "response")
+    __slots__ = ("capture", "chunk", "closing", "failed", "response")
 
     def __init__(self, response: Any, reader: Any, capture: Capture, closing: type) -> None:
         key = id(reader)
         self.capture, self.closing = capture, closing
+        self.chunk = capture.chunk
         #: The last read was cancelled, or timed out. Only an end if none follows it.
         self.failed: tuple[How, BaseException] | None = None
 
@@ -259,15 +260,16 @@ def _watching(base: Any) -> type:
     made = _subclasses.get(base)
     if made is not None:
         return made
+    feed_data = base.feed_data
 
     class Watching(base):  # type: ignore[misc]
         __slots__ = ()
 
         def feed_data(self, data: Any, *args: Any) -> Any:
-            result = base.feed_data(self, data, *args)
+            result = feed_data(self, data, *args)
             watched = _watched.get(id(self))
             if watched is not None and data:
-                watched.capture.chunk(data if type(data) is bytes else bytes(data))
+                watched.chunk(data if type(data) is bytes else bytes(data))
             return result
 
         def feed_eof(self) -> None:

@@ -6,9 +6,9 @@ then the request has left. The response that `http.client` makes there, which bo
 versions of urllib3 read from in the end, gets the class of a subclass that notes what
 is read: content-encoding as sent, chunked framing undone.
 
-Where urllib3 undoes that framing itself, in `read_chunked`, it takes pieces through
-`_safe_read`, line ends included; `_handle_chunk` and `_update_chunk_length` of its own
-response say which is which.
+Where urllib3 undoes that framing itself, in `read_chunked`, it takes the pieces through
+`_safe_read`, and the line ends too: the first after a chunk's length has been looked at,
+in `_update_chunk_length` of its own response, is a piece.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ def patch(module: ModuleType) -> list[Callable[[], None]]:
     targets: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (pool, "_make_request", lambda original: _make_request(original, incomplete, is_first)),
         (response, "_update_chunk_length", _update_chunk_length),
-        (response, "_handle_chunk", _handle_chunk),
     ]
     for owner, name, _ in targets:
         if name not in vars(owner):
@@ -242,10 +241,20 @@ def _take_untold(response: Any, capture: Capture) -> None:
 class _Read:
     """The reading of one response."""
 
-    __slots__ = ("capture", "count", "failure", "incomplete", "is_framing", "is_piece_next", "is_whole")
+    __slots__ = (
+        "_chunk",
+        "capture",
+        "count",
+        "failure",
+        "incomplete",
+        "is_framing",
+        "is_piece_next",
+        "is_whole",
+    )
 
     def __init__(self, capture: Capture, incomplete: type) -> None:
         self.capture, self.incomplete = capture, incomplete
+        self._chunk = capture.chunk
         self.count = 0
         #: The next `_safe_read` is a piece of the body; any other is framing.
         self.is_piece_next = False
@@ -270,7 +279,7 @@ class _Read:
         """Take *data*, a piece of the body."""
         if data:
             self.count += len(data)
-            self.capture.chunk(data)
+            self._chunk(data)
 
     def fail(self, error: BaseException) -> None:
         """Note what a read raised, and take what it got before that."""
@@ -370,15 +379,18 @@ def _reading(base: Any) -> type:
 
         def _safe_read(self, amt: int) -> Any:
             read: _Read = self._agenttap
-            if not read.is_piece_next:
-                return base._safe_read(self, amt)
+            is_piece = read.is_piece_next
             read.is_piece_next = False
             try:
                 data = base._safe_read(self, amt)
             except BaseException as error:
-                read.fail(error)
+                if is_piece:
+                    read.fail(error)
+                else:
+                    read.failure = error
                 raise
-            read.take(data)
+            if is_piece:
+                read.take(data)
             return data
 
         def close(self) -> None:
@@ -395,14 +407,10 @@ def _reading(base: Any) -> type:
     return Reading
 
 
-def _read_of(response: Any) -> _Read | None:
-    return getattr(getattr(response, "_fp", None), MARK, None)
-
-
 def _update_chunk_length(original: Any) -> Any:
     @wraps(original)
     def _update_chunk_length(response: Any) -> Any:
-        read = _read_of(response)
+        read: _Read | None = getattr(response._fp, MARK, None)
         if read is None:
             return original(response)
         read.is_framing = True
@@ -413,26 +421,10 @@ def _update_chunk_length(original: Any) -> Any:
             raise
         finally:
             read.is_framing = False
-        read.is_whole = response.chunk_left == 0
+        if response.chunk_left == 0:
+            read.is_whole = True
+        else:
+            read.is_piece_next = True
         return result
 
     return _update_chunk_length
-
-
-def _handle_chunk(original: Any) -> Any:
-    @wraps(original)
-    def _handle_chunk(response: Any, amt: Any) -> Any:
-        read = _read_of(response)
-        if read is None:
-            return original(response, amt)
-        read.is_piece_next = True
-        try:
-            return original(response, amt)
-        except BaseException as error:
-            if read.failure is None:  # not in the piece but behind it
-                read.failure = error
-            raise
-        finally:
-            read.is_piece_next = False
-
-    return _handle_chunk

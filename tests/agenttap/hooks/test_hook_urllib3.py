@@ -692,7 +692,6 @@ class TestPatch:
         return [
             vars(urllib3.HTTPConnectionPool)["_make_request"],
             vars(urllib3.response.HTTPResponse)["_update_chunk_length"],
-            vars(urllib3.response.HTTPResponse)["_handle_chunk"],
         ]
 
     def test_undo_puts_everything_back(self) -> None:
