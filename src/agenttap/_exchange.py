@@ -122,6 +122,11 @@ class Exchange:
             keys["edits"] = edits
         return keys
 
+    def give_up(self) -> None:
+        """Decode no more of the response: something in it was too much for us."""
+        if self._pipeline is not None:
+            self._pipeline.decoder = None
+
     def finish(self, capture: Capture, redactor: Redactor) -> None:
         """Say what it came to; all chunks have been taken."""
         self.ended = capture.t_end if capture.t_end is not None else self.began
@@ -212,7 +217,8 @@ class _Pipeline:
         self._arrived = 0
         self._edits: list[list[int]] = []
         self._passed = 0  # bytes of events that have come out of redaction
-        self.is_stream = bool(getattr(self._split, "is_stream", False))
+        kind = headers.get("content-type", "")
+        self.is_stream = exchange.facts.is_streamed is True or "event-stream" in kind or "eventstream" in kind
 
     def take(
         self, chunks: list[tuple[float, bytes]], *, is_last: bool
@@ -237,7 +243,6 @@ class _Pipeline:
         events = self._split.feed(body)
         if is_last:
             events += self._split.end()
-        self.is_stream = self._split.is_stream
         events = self._clean.feed(events)
         if is_last:
             events += self._clean.end()

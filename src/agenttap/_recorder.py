@@ -141,7 +141,12 @@ class RunRecorder:
 
     def _ended(self, capture: Capture) -> None:
         exchange: Exchange = capture.state  # type: ignore[assignment]
-        keys = exchange.take_chunks(capture, self._redactor, is_last=True)
+        try:
+            keys = exchange.take_chunks(capture, self._redactor, is_last=True)
+        except Exception as error:  # noqa: BLE001  the step and the rest of the tape are still to be ended
+            self._on_error(error)
+            exchange.give_up()
+            keys = {}
         exchange.finish(capture, self._redactor)
         if self._steps is not None:
             self._steps.end(exchange)
