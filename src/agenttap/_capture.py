@@ -15,18 +15,22 @@ the recorder takes them, at most `FLUSH_BYTES` or `FLUSH_S` seconds' worth.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from time import perf_counter, time
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FLUSH_BYTES", "FLUSH_S", "Capture", "Headers", "How", "Recorder"]
+__all__ = ["FLUSH_BYTES", "FLUSH_S", "MAX_STREAMED_REQUEST", "Capture", "Headers", "How", "Recorder", "text_of"]
 
 #: Bytes of a body held in memory before they go to the tape.
 FLUSH_BYTES = 512 * 1024
 #: Seconds after which what has arrived goes to the tape, so that a kill does not take it.
 FLUSH_S = 1.0
+
+#: Bytes kept of a request body that the caller streams; what comes after is counted and hashed.
+MAX_STREAMED_REQUEST = 8 * 1024 * 1024
 
 #: How a body ended, as the hook saw it: read to its end; closed by the caller before that;
 #: the caller's task cancelled; or an exception, the connection's or the caller's.
@@ -64,6 +68,7 @@ class Capture:
     __slots__ = (
         "__weakref__",
         "_flush_at",
+        "_hash",
         "_held",
         "_is_ended",
         "_is_sent",
@@ -77,6 +82,7 @@ class Capture:
         "is_decoded",
         "method",
         "recorder",
+        "request_size",
         "response_headers",
         "state",
         "status",
@@ -101,6 +107,9 @@ class Capture:
         self.client, self.method, self.url, self.headers = client, method, url, headers
         #: The request's body so far. A bytearray while the caller streams it.
         self.body = body
+        #: Bytes of it that were sent.
+        self.request_size = len(body or b"")
+        self._hash: Any = None
         self.ts = time()
         self.t_request = perf_counter()
         self.t_headers: float | None = None
@@ -124,10 +133,18 @@ class Capture:
         """Take a piece of a request body that the caller streams."""
         try:
             if type(self.body) is not bytearray:
-                self.body = bytearray(self.body or b"")
-            self.body += data
+                self.body, self._hash = bytearray(), sha256()
+            self._hash.update(data)
+            self.request_size += len(data)
+            if len(self.body) < MAX_STREAMED_REQUEST:
+                self.body += data[: MAX_STREAMED_REQUEST - len(self.body)]
         except Exception as error:  # noqa: BLE001  the agent is sending; nothing of ours may stop it
             self.recorder.failed(error)
+
+    def request_sha256(self) -> bytes:
+        """Return the digest of the request's body so far."""
+        digest: bytes = (self._hash or sha256(self.body or b"")).digest()
+        return digest
 
     def request_sent(self) -> None:
         """The last byte of the request has been handed to the connection; the first call counts."""
@@ -148,7 +165,7 @@ class Capture:
         try:
             self.t_headers = perf_counter()
             self.status, self.http_version, self.is_decoded = status, http_version, is_decoded
-            self.response_headers = [(_text(name), _text(value)) for name, value in headers]
+            self.response_headers = [(text_of(name), text_of(value)) for name, value in headers]
             self.request_sent()
         except Exception as error:  # noqa: BLE001
             self.recorder.failed(error)
@@ -183,5 +200,7 @@ class Capture:
         self.error = None
 
 
-def _text(value: str | bytes) -> str:
-    return value if type(value) is str else bytes(value).decode("latin-1")  # type: ignore[arg-type]
+def text_of(value: str | bytes) -> str:
+    """Return a header's name or value as text."""
+    # aiohttp's names are of a subclass, which no encoder knows.
+    return str(value) if isinstance(value, str) else value.decode("latin-1")

@@ -1,4 +1,4 @@
-"""Agents of the frameworks, in a process of their own, with one `install` line: the log they leave is complete."""
+"""Agents of the frameworks, each a process with one `install` line: the log they leave is complete."""
 
 from __future__ import annotations
 
