@@ -19,13 +19,12 @@ from __future__ import annotations
 import json
 from hashlib import blake2b
 from operator import is_
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from agenttap._patterns import SCHEME_PREFIX, TOKEN, Match, find, is_placeholder, is_secret_name, merged
-from agenttap._redact_form import FORM, redacted_form
+from agenttap._redact_form import is_form, redacted_form
 from agenttap._redact_headers import CREDENTIAL_HEADER, is_kept_header, redacted_url
 from agenttap._redact_history import History
 from agenttap._redact_user import UserPatterns
@@ -49,7 +48,7 @@ _BINARY_HEAD = 1024
 
 
 class Redactor:
-    """Replaces secrets by tokens. Safe to use from several threads.
+    """Replaces secrets by tokens. It has no lock: any thread, signal handler or forked child may use it.
 
     Args:
         key: Of the store, see `store_key`: the same key makes the same tokens.
@@ -81,7 +80,6 @@ class Redactor:
         self._user = UserPatterns(patterns) if patterns else None
         self._allowed = frozenset(name.lower() for name in allow_headers)
         self._history = History(CACHE_BYTES)
-        self._lock = Lock()
 
     # -- what is taken out ---------------------------------------------------------------------------------
 
@@ -119,13 +117,12 @@ class Redactor:
         parts: list[str] = []
         taken = 0
         for match in matches:
-            parts += (
-                text[taken : match.start],
-                self.token(match.kind, unescaped(text[match.start : match.end])),
-            )
-            taken = match.end
-        parts.append(text[taken:])
-        return "".join(parts)
+            secret = unescaped(text[match.start : match.end])
+            token = self.token(match.kind, secret)
+            if token != secret:
+                parts += text[taken : match.start], token
+                taken = match.end
+        return "".join([*parts, text[taken:]]) if parts else text
 
     # -- what there is to redact ---------------------------------------------------------------------------
 
@@ -170,10 +167,9 @@ class Redactor:
         if not is_json:
             if "\0" in text[:_BINARY_HEAD]:
                 return body, 0
-            if FORM.match(text):
+            if is_form(text):
                 return redacted_form(body, self)
-        with self._lock:
-            matches = self._history.matches(body, text, is_json=is_json)
+        matches = self._history.matches(body, text, is_json=is_json)
         if self._user is not None:
             matches = merged([*matches, *self._user.find_in_bytes(text, is_json=is_json)])
         if not matches:
@@ -183,9 +179,7 @@ class Redactor:
     def _body_without(
         self, body: bytes, text: str, matches: list[Match], *, is_json: bool
     ) -> tuple[bytes, int]:
-        before = self.found
-        new = self._bytes_with_tokens(body, text, matches, is_json=is_json)
-        count = self.found - before
+        new, count = self._bytes_with_tokens(body, text, matches, is_json=is_json)
         if is_json and not _is_json(new) and _is_json(body):
             # Only if a secret reached over the end of its string: then the document is written anew.
             new = json.dumps(self.value(json.loads(body)), ensure_ascii=False).encode(
@@ -199,20 +193,25 @@ class Redactor:
         matches = find(text, is_json=True)
         if self._user is not None:
             matches = merged([*matches, *self._user.find_in_bytes(text, is_json=True)])
-        return self._bytes_with_tokens(raw, text, matches, is_json=True) if matches else raw
+        return self._bytes_with_tokens(raw, text, matches, is_json=True)[0] if matches else raw
 
-    def _bytes_with_tokens(self, data: bytes, text: str, matches: list[Match], *, is_json: bool) -> bytes:
+    def _bytes_with_tokens(
+        self, data: bytes, text: str, matches: list[Match], *, is_json: bool
+    ) -> tuple[bytes, int]:
         parts: list[bytes] = []
-        taken = 0
+        taken = count = 0
         for match in matches:
-            secret = text[match.start : match.end].encode("latin-1").decode("utf-8", "replace")
-            token = self.token(match.kind, unescaped(secret))
+            secret = unescaped(text[match.start : match.end].encode("latin-1").decode("utf-8", "replace"))
+            token = self.token(match.kind, secret)
+            if token == secret:
+                continue
             if is_json and not self.is_token(token):
                 token = json.dumps(token)[1:-1]
             parts += data[taken : match.start], token.encode("utf-8", "surrogatepass")
             taken = match.end
+            count += 1
         parts.append(data[taken:])
-        return b"".join(parts)
+        return b"".join(parts) if count else data, count
 
     def stream(self, api: str, *, deltas: Deltas | None = None) -> StreamRedactor:
         """Return what redacts one response, event by event.

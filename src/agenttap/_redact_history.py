@@ -31,11 +31,15 @@ class _Body(NamedTuple):
 
 
 class History:
-    """The bodies last seen, at most *limit* bytes, and where their secrets are. Not for several threads."""
+    """The bodies last seen, at most *limit* bytes, and where their secrets are.
+
+    It has no lock: of two threads that come at the same time, one is forgotten.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._bodies: list[_Body] = []
+        # Replaced, never changed.
+        self._bodies: tuple[_Body, ...] = ()
 
     def matches(self, data: bytes, text: str, *, is_json: bool) -> list[Match]:
         """Return the secrets of *data*; *text* is the same as latin-1."""
@@ -80,14 +84,14 @@ class History:
     def _keep(self, body: _Body, known: _Body | None) -> None:
         if len(body.data) > self._limit // 2:
             return
-        bodies = self._bodies
+        bodies = list(self._bodies)
         if known is not None and known.data in (body.data[: len(known.data)], body.data):
             # The same conversation, grown.
             bodies = [each for each in bodies if each is not known]
         bodies = [body, *bodies][:_BODIES]
         while sum(len(each.data) for each in bodies) > self._limit:
             bodies.pop()
-        self._bodies = bodies
+        self._bodies = tuple(bodies)
 
 
 def _common_begin(a: bytes, b: bytes) -> int:

@@ -189,8 +189,10 @@ class StreamRedactor:
                 secret = text[match.start : match.end]
                 if channel.is_bytes:
                     secret = secret.encode("latin-1").decode("utf-8", "replace")
-                token = self._redactor.token(match.kind, unescaped(secret))
-                tokens.append((max(begin, match.start), match.end, token))
+                secret = unescaped(secret)
+                token = self._redactor.token(match.kind, secret)
+                if token != secret:
+                    tokens.append((max(begin, match.start), match.end, token))
         if tokens or channel.is_changed:
             self._give_back(channel, begin, end, tokens)
         else:

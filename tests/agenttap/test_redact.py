@@ -264,7 +264,8 @@ class TestTokens:
         new, found = redactor.body(json.dumps(values).encode())
 
         assert json.loads(new) == ['a "name"', SECRETS["groq"], token("anthropic", ANTHROPIC)]
-        assert asked == [("openai", values[0]), ("groq", values[1]), ("anthropic", values[2])]
+        assert redactor.body(f'{{"a": "{SECRETS["groq"]}"}}'.encode())[1] == 0
+        assert asked[:3] == [("openai", values[0]), ("groq", values[1]), ("anthropic", values[2])]
         assert found == 2
 
     def test_callback_that_raises_lets_nothing_through(self) -> None:
@@ -272,6 +273,16 @@ class TestTokens:
             raise ValueError(secret)
 
         assert Redactor(key=KEY, callback=callback).text(ANTHROPIC) == token("anthropic", ANTHROPIC)
+
+
+class TestThreads:
+    def test_counts_of_bodies_redacted_at_once_are_each_its_own(self, redactor: Redactor) -> None:
+        bodies = [json.dumps([ANTHROPIC] * count).encode() for count in range(1, 40)]
+
+        with ThreadPoolExecutor(8) as pool:
+            counts = [found for _, found in pool.map(redactor.body, bodies * 4)]
+
+        assert counts == [*range(1, 40)] * 4
 
 
 class TestUserPatterns:

@@ -126,4 +126,4 @@ class TestHistory:
         data = b" " * 100_000
 
         assert history.matches(data, data.decode(), is_json=False) == []
-        assert history._bodies == []
+        assert history._bodies == ()

@@ -121,6 +121,15 @@ class TestPieces:
 
         assert said(run(stream(), events)) == f'{{"a": "{token("anthropic", ANTHROPIC)}"}}'
 
+    def test_secret_the_callback_keeps_leaves_the_event_as_it_is(self) -> None:
+        events = [*pieces(f"a {ANTHROPIC} b", 9), sse({"type": "done", "text": ANTHROPIC})]
+        raws = [event.raw for event in events]
+
+        done = run(stream(callback=lambda kind, secret: secret), events)
+
+        assert [event.raw for event in done] == raws
+        assert not any(event.is_redacted for event in done)
+
     def test_own_patterns_are_joined_too(self) -> None:
         events = pieces("badge EMP-123456 of mine" + " and so on" * 40, 2)
 
