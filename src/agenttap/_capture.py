@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FLUSH_BYTES", "FLUSH_S", "MAX_STREAMED_REQUEST", "Capture", "Headers", "How", "Recorder", "text_of"]
+__all__ = [
+    "FLUSH_BYTES",
+    "FLUSH_S",
+    "MAX_STREAMED_REQUEST",
+    "Capture",
+    "Headers",
+    "How",
+    "Recorder",
+    "text_of",
+]
 
 #: Bytes of a body held in memory before they go to the tape.
 FLUSH_BYTES = 512 * 1024

@@ -45,7 +45,14 @@ class Exchange:
     """
 
     def __init__(
-        self, n: int, api: str | None, capture: Capture, *, tape_name: str, keeps_content: bool, max_bytes: int
+        self,
+        n: int,
+        api: str | None,
+        capture: Capture,
+        *,
+        tape_name: str,
+        keeps_content: bool,
+        max_bytes: int,
     ) -> None:
         self.n, self.api = n, api
         self.tape_name = tape_name
@@ -76,9 +83,9 @@ class Exchange:
         """Read the request; return its body as the tape may have it."""
         body = bytes(capture.body or b"")
         sent = {name.lower(): value for name, value in capture.headers}
-        digest = sha256(body)
-        self.body_sha256 = digest.hexdigest()
-        self.retry_key = sent.get("amz-sdk-invocation-id", "").encode() or digest.digest()
+        digest = capture.request_sha256()
+        self.body_sha256 = digest.hex()
+        self.retry_key = sent.get("amz-sdk-invocation-id", "").encode() or digest
         count = sent.get("x-stainless-retry-count", "")
         self.retry_count = int(count) if count.isdigit() and len(count) < 4 else 0
         kept, found = redactor.body(body)
@@ -144,7 +151,8 @@ class Exchange:
             return "complete"
         if capture.how == "eof":
             # A stream whose protocol has a last word was cut where that is missing.
-            return "cut" if decoder is not None and self._pipeline.is_stream and self.status == 200 else "complete"
+            is_cut = decoder is not None and self._pipeline.is_stream and self.status == 200
+            return "cut" if is_cut else "complete"
         return {"closed": "closed_early", "cancelled": "cancelled"}.get(capture.how or "", "cut")
 
     def _failure(self, capture: Capture, redactor: Redactor) -> Failure | None:
@@ -261,7 +269,8 @@ class _Pipeline:
             self._passed += event.size
             if decoder is not None and decoder.add(event) and exchange.first_content is None:
                 place = bisect_left(self._ends, self._passed)
-                exchange.first_content = self._times[min(place, len(self._times) - 1)] if self._times else None
+                if self._times:
+                    exchange.first_content = self._times[min(place, len(self._times) - 1)]
         if exchange.first_content is not None:
             self._times, self._ends = [], []
         return b"".join(raws)

@@ -1,4 +1,4 @@
-"""The recorder of one run: takes captures as they come and writes the tape, and the steps where there is a log."""
+"""The recorder of one run: takes captures as they come; writes the tape, and the steps if there is a log."""
 
 from __future__ import annotations
 
@@ -104,19 +104,25 @@ class RunRecorder:
 
     def _sent(self, capture: Capture) -> None:
         exchange: Exchange = capture.state  # type: ignore[assignment]
-        size = len(capture.body or b"")
+        size = capture.request_size
         kept = exchange.take_request(capture, self._redactor)
-        # The tape holds it from here on; a long answer need not hold it twice.
-        capture.body = b""
-        line: dict[str, Any] = {"type": "request", "n": exchange.n, "size": size, "sha256": exchange.body_sha256}
+        line: dict[str, Any] = {
+            "type": "request",
+            "n": exchange.n,
+            "size": size,
+            "sha256": exchange.body_sha256,
+        }
         if exchange.redacted:
             line["redacted"] = exchange.redacted
         if self._keeps_content:
-            if len(kept) > self._max_body_bytes:
-                line["dropped"] = len(kept) - self._max_body_bytes
-                kept = kept[: self._max_body_bytes]
+            taken = len(capture.body or b"")
+            kept = kept[: self._max_body_bytes]
+            if dropped := size - min(taken, self._max_body_bytes):
+                line["dropped"] = dropped
             line.update(body_fields(kept))
         self.tape.write(line)
+        # The tape holds it from here on; a long answer need not hold it twice.
+        capture.body = b""
         exchange.redacted = 0
         if self._steps is not None and exchange.api is not None:
             self._steps.begin(exchange)

@@ -16,9 +16,10 @@ from agent_step_log import StepLog, __version__
 from agent_step_log.errors import MissingExtraError
 from agenttap import _hooks
 from agenttap._active import active
-from agenttap._capture import Capture, _text
+from agenttap._capture import Capture, text_of
 from agenttap._recorder import RunRecorder
 from agenttap._redact import Redactor, store_key
+from agenttap._redact_nothing import NothingRedacted
 from agenttap.decoders import recognise
 from agenttap.errors import TapWarning
 
@@ -181,7 +182,7 @@ class Tap:
             if body is None and not is_streamed:
                 body = b""
             run, is_attributed = self._run()
-            pairs = [(_text(name), _text(value)) for name, value in headers]
+            pairs = [(text_of(name), text_of(value)) for name, value in headers]
             recorder = self._recorder(run)
             capture = Capture(recorder, client, method, url, pairs, body)
             if not recorder.begin(capture, api, is_attributed=is_attributed):
@@ -240,7 +241,7 @@ class Tap:
                 key = store_key(self._directory)
                 self._redactor = Redactor(key=key, patterns=self._patterns, callback=self._on_secret)
             else:
-                self._redactor = NoRedactor()
+                self._redactor = NothingRedacted(key=b"")
         return self._redactor
 
     def _sweep(self) -> None:
@@ -266,7 +267,7 @@ class Tap:
         self.errors += 1
         self.last_error = error.with_traceback(None)
         if self.errors == 1:
-            _warn(f"agenttap: {type(error).__name__}: {error}; the agent goes on, what was captured may have gaps")
+            _warn(f"agenttap: {type(error).__name__}: {error}. The agent goes on; the tape may have gaps.")
 
     def _not_seen(self, kind: str, detail: str) -> None:
         with self._lock:
@@ -286,39 +287,6 @@ class Tap:
         self._runs = {}
 
 
-class NoRedactor(Redactor):
-    """Leaves everything as it is."""
-
-    def __init__(self) -> None:
-        super().__init__(key=b"")
-
-    def url(self, url: str) -> str:
-        return url
-
-    def headers(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        return headers
-
-    def body(self, body: bytes) -> tuple[bytes, int]:
-        return body, 0
-
-    def text(self, text: str) -> str:
-        return text
-
-    def value(self, value: Any) -> Any:
-        return value
-
-    def stream(self, api: str) -> Any:  # noqa: ARG002
-        return _PassedOn()
-
-
-class _PassedOn:
-    def feed(self, events: list[Any]) -> list[Any]:
-        return events
-
-    def end(self) -> list[Any]:
-        return []
-
-
 def install(path: str | os.PathLike[str] | None = None, **settings: Any) -> Tap:
     """Switch a tap on for the rest of the process, and return it.
 
@@ -331,7 +299,7 @@ def install(path: str | os.PathLike[str] | None = None, **settings: Any) -> Tap:
 
 
 def uninstall() -> None:
-    """Switch off what `install` switched on; the process is as it was. Does nothing where there is nothing."""
+    """Switch off what `install` switched on: the process is as it was. Does nothing without one."""
     while _installed:
         _installed.pop().close()
 

@@ -61,6 +61,9 @@ FRAME_BYTES = 32 * 1024 * 1024
 WINDOW_LOG = 23
 LEVEL = 3
 
+#: An empty last block: it ends a frame whose compressor is lost (RFC 8878, section 3.1.1.2).
+_LAST_BLOCK = b"\x01\x00\x00"
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -82,7 +85,7 @@ class TapeWriter:
         self.path = path
         self._header = header
         self._on_error = on_error
-        # Long-distance matching finds a history megabytes back that the level's own small table has forgotten.
+        # Long-distance matching finds a history megabytes back, which the level's own small table forgets.
         self._compressor = ZstdCompressor(
             compression_params=ZstdCompressionParameters.from_level(
                 LEVEL, window_log=WINDOW_LOG, enable_ldm=True, ldm_hash_log=17, ldm_min_match=64
@@ -90,6 +93,7 @@ class TapeWriter:
         )
         self._frame: Any = None
         self._frame_bytes = 0
+        self._ends_open = False  # the file ends inside a frame
         self._fd = -1
         self._size = 0
         self._next = 1
@@ -144,7 +148,10 @@ class TapeWriter:
             if self._fd < 0:
                 self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             text = _encode(line) + b"\n"
-            data = b"" if self._frame is not None else self._begin_frame()
+            data = b""
+            if self._frame is None:
+                # After a failed write the frame in the file has lost its compressor.
+                data = (_LAST_BLOCK if self._ends_open else b"") + self._begin_frame()
             self._note(line)
             data += self._frame.compress(text)
             data += self._frame.flush(1)  # COMPRESSOBJ_FLUSH_BLOCK
@@ -153,6 +160,7 @@ class TapeWriter:
                 data += self._frame.flush()
                 self._frame = None
             self._put(data)
+            self._ends_open = self._frame is not None
         except Exception as error:  # noqa: BLE001  the disk or a value: neither may break the agent
             self._take_back(error)
 

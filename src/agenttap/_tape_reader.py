@@ -1,7 +1,7 @@
 """Reading tapes back: by number, in order, or by what is said on them. The format is in `_tape`.
 
 A tape that is still being written, or whose writer was killed, is read up to its last
-flushed line. Damage costs its frame's rest and is reported in `Tape.damage`.
+flushed line. Damage costs its frame and is reported in `Tape.damage`.
 """
 
 from __future__ import annotations
@@ -393,7 +393,7 @@ def _readable(body: bytes) -> str:
 
 
 def tapes_of(source: str | os.PathLike[str], run_id: str | None = None) -> list[Path]:
-    """Return the tapes at *source* (a tape, a log, or a directory), oldest first; of one run, if it is named."""
+    """Return the tapes at *source* (a tape, a log or a directory), oldest first; of one run, if named."""
     from agent_run_id import RunId
 
     path = Path(source)

@@ -80,5 +80,5 @@ def _on_import(name: str, module: ModuleType) -> None:
 
 
 def _tell(kind: str, detail: str) -> None:
-    for report in list(_report):
+    for report in tuple(_report):
         report(kind, detail)
