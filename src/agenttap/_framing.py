@@ -13,8 +13,8 @@ events, joined, is the body; how it was cut into chunks changes no event.
 
 `data` is None where an event holds no JSON: SSE's ``[DONE]``, comments, damage,
 and an event that the end of the body cut. Bytes that are no UTF-8 inside of JSON
-are read as U+FFFD. In the frames of Bedrock's InvokeModel, ``{"bytes": base64}``,
-`data` has the JSON that the base64 holds in the place of ``bytes``.
+are read as U+FFFD. Of the frames of Bedrock's InvokeModel, ``{"bytes": base64}``,
+`data` is the JSON inside.
 
 Nothing here raises. What is held back until it is complete is bounded by
 `MAX_EVENT_BYTES` for an event and `MAX_DOCUMENT_BYTES` for a document; past
@@ -38,7 +38,7 @@ from agenttap._events import Event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_DOCUMENT_BYTES", "MAX_EVENT_BYTES", "RAW_BYTES", "Splitter", "encode_frame", "splitter"]
+__all__ = ["MAX_DOCUMENT_BYTES", "MAX_EVENT_BYTES", "RAW_BYTES", "Splitter", "splitter"]
 
 #: Size of the pieces in which a body of unknown kind is handed on.
 RAW_BYTES = 64 * 1024
@@ -58,7 +58,7 @@ def decode_json(document: bytes) -> Any:
     """Return what *document* holds; None if it is no JSON."""
     try:
         return _decode(document)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     # Still worth reading: NaN, half a surrogate, a byte that is no UTF-8.
     if document.lstrip(_SPACE)[:1] not in (b"{", b"["):
@@ -255,7 +255,7 @@ class _Sse(_Held):
                 try:
                     append(Event(part + b"\n\n", decode(data), name))
                     continue
-                except (msgspec.DecodeError, RecursionError):
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     pass
             append(self._message(part + b"\n\n"))
         return events
@@ -460,8 +460,7 @@ def _frame(raw: bytes, headers_bytes: int) -> Event:
         data = {"message": headers[":error-message"]}
     if type(data) is dict and type(data.get("bytes")) is str:
         inner = _from_base64(data["bytes"])
-        if inner is not None:
-            data["bytes"] = inner
+        data = data if inner is None else inner
     return Event(raw, data, name)
 
 
@@ -493,11 +492,3 @@ def _frame_headers(block: bytes) -> dict[str, str]:
     except (IndexError, struct.error):
         pass
     return headers
-
-
-def encode_frame(headers: bytes, payload: bytes) -> bytes:
-    """Return one frame of an event stream: *headers* is the block as it stands in a frame."""
-    total = 16 + len(headers) + len(payload)
-    lengths = struct.pack(">II", total, len(headers))
-    body = lengths + _UINT32.pack(crc32(lengths)) + headers + payload
-    return body + _UINT32.pack(crc32(body))
