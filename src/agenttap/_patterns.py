@@ -257,7 +257,7 @@ def _find(text: str, start: int, stop: int, *, is_json: bool) -> list[Match]:
     found.extend(_jwts(text, start, stop))
     if text.find("PRIVATE KEY", start, stop) >= 0:
         found.extend(_private_keys(text, start, stop))
-    if text.find("@", start, stop) >= 0:
+    if text.find("@", start, stop) >= 0 and text.find(":", start, stop) >= 0:
         found.extend(_passwords(text, start, stop))
     found.extend(_labelled(text, start, stop))
     for hit in _NAME_END.finditer(text, start, stop):
@@ -329,9 +329,12 @@ def _jwts(text: str, start: int, stop: int) -> Iterator[Match]:
 
 
 def _private_keys(text: str, start: int, stop: int) -> Iterator[Match]:
+    last_end = text.rfind("-----END ", start)
     for begin in _PEM_BEGIN.finditer(text, max(0, start - 100), stop):
         rest = _PEM_REST.match(text, begin.end())
-        end = PEM_END.search(text, begin.end(), begin.end() + MAX_SECRET)
+        end = None
+        if begin.end() <= last_end:
+            end = PEM_END.search(text, begin.end(), begin.end() + MAX_SECRET)
         # Programs name the marks without a key between or behind them.
         if end is not None and end.start() - begin.end() > _SHORTEST_KEY:
             yield Match(begin.start(), end.end(), "private_key")
