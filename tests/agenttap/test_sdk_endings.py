@@ -311,7 +311,8 @@ class TestEncodings:
     def test_packed_answer_is_read_and_its_bytes_are_the_providers(
         self, provider: Provider, tmp_path: Path, mark: str, is_streamed: bool
     ) -> None:
-        with tapped(tmp_path) as written, claude(provider) as client:
+        # This one reads zstd only with a package of its own; the tap needs none.
+        with tapped(tmp_path) as written, claude(provider) as client, _anything():
             if is_streamed:
                 with stream(client, mark) as events:
                     for _ in events:
@@ -323,6 +324,22 @@ class TestEncodings:
         assert (written.exchange.state, written.exchange.sha256) == ("complete", served.sha256)
         assert written.exchange.facts().text == TEXT
         assert written.call["input_tokens"] == served.truth.input_tokens
+
+    @pytest.mark.parametrize("mark", ["gzip", "br", "zstd"])
+    def test_packed_stream_is_read_where_the_client_has_unpacked_it(
+        self, provider: Provider, tmp_path: Path, mark: str
+    ) -> None:
+        async def main() -> None:
+            async with async_claude(provider, "aiohttp") as client:
+                with _anything():
+                    async for _ in await stream(client, mark):
+                        pass
+
+        with tapped(tmp_path) as written:
+            asyncio.run(main())
+
+        assert written.exchange.facts().text == TEXT
+        assert written.call["input_tokens"] == provider.calls[0].truth.input_tokens
 
     def test_truncated_packed_stream_yields_its_beginning(self, provider: Provider, tmp_path: Path) -> None:
         with tapped(tmp_path) as written, claude(provider) as client:

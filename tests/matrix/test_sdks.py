@@ -33,7 +33,7 @@ class TestConversations:
 
         seen = observe(driver, tmp_path, with_tools=True)
 
-        verdict = judge(seen, untapped.told)
+        verdict = judge(seen, untapped.told, over=driver.over)
         row = Row.of(driver, verdict.cells)
         write_row(row)
         assert verdict.reasons == []

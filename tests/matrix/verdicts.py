@@ -45,8 +45,8 @@ class Verdict:
         return [f"{cell}: {reason}" for cell, reasons in self.wrong.items() for reason in reasons]
 
 
-def judge(seen: Seen, untapped: Told) -> Verdict:
-    """Compare *seen* with what was served, and with what the SDK told of the same without a tap."""
+def judge(seen: Seen, untapped: Told, *, over: str) -> Verdict:
+    """Compare *seen* with what was served *over* a client, and with what the SDK told without a tap."""
     verdict = Verdict()
     if seen.tap_error is not None:
         verdict.wrong["captured"].append(f"in the tap: {seen.tap_error!r}")
@@ -56,6 +56,7 @@ def judge(seen: Seen, untapped: Told) -> Verdict:
     for served, exchange, record in zip(seen.served, seen.exchanges, llm_calls, strict=False):
         truth = served.truth
         verdict.expect("captured", "API", exchange.api, truth.api)
+        verdict.expect("captured", "client", exchange.client, over)
         verdict.expect("captured", "state", exchange.state, "complete")
         verdict.expect("captured", "model", record.get("model"), truth.model)
         verdict.expect("captured", "stop reason", record.get("stop_reason"), truth.stop_reason)

@@ -108,9 +108,11 @@ def drivers() -> list[Driver]:
     forms: tuple[Form, ...] = ("plain", "stream")
     for form in forms:
 
-        def add(mode: Any, run: Any, form: Form = form) -> None:
-            found.append(Driver("cohere", "cohere", "httpx", "cohere.chat", mode, form, run))
+        def add(mode: Any, over: str, run: Any, form: Form = form) -> None:
+            found.append(Driver("cohere", "cohere", over, "cohere.chat", mode, form, run))
 
-        add("sync", lambda ask, form=form: _sync(form, ask))
-        add("async", lambda ask, form=form: _async(form, ask))
+        add("sync", "httpx", lambda ask, form=form: _sync(form, ask))
+        # It takes the transport over aiohttp wherever that is installed.
+        over = "aiohttp" if is_installed("httpx-aiohttp") else "httpx"
+        add("async", over, lambda ask, form=form: _async(form, ask))
     return found
