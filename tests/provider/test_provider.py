@@ -17,9 +17,11 @@ import zstandard
 from botocore.eventstream import EventStreamBuffer
 
 from tests.provider import TEXT, Provider
+from tests.provider._certificate import tls_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TOOL = {"name": "look", "input_schema": {"type": "object", "properties": {"at": {"type": "integer"}}}}
 
@@ -192,6 +194,19 @@ class TestFraming:
         assert served.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
         assert (served.ended, served.sent) == ("whole", response.content)
         assert len(response.content) > 300_000
+
+    @pytest.mark.parametrize("http2", [False, True])
+    def test_tls_carries_the_version_the_client_chooses(self, tmp_path: Path, http2: bool) -> None:
+        server, trusting = tls_contexts(tmp_path)
+        with Provider(tls=server) as provider:
+            with httpx2.Client(verify=trusting, http2=http2) as client:
+                response = client.post(
+                    f"{provider.url}/v1/messages", json={"model": "test-x", "messages": []}
+                )
+            (served,) = provider.wait_done()
+
+        assert served.http_version == response.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+        assert served.sent == response.content
 
 
 class TestMisbehaviour:
