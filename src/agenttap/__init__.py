@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from agenttap._tap import Tap, install, uninstall
     from agenttap._tape_reader import Tape, TapedExchange
     from agenttap._transport import TapTransport
+    from agenttap.errors import TapWarning
 
 __all__ = [
     "Finding",
     "Redactor",
     "Tap",
     "TapTransport",
+    "TapWarning",
     "Tape",
     "TapedExchange",
     "install",
@@ -34,6 +36,7 @@ _HOMES = {
     "Redactor": "_redact",
     "Tap": "_tap",
     "TapTransport": "_transport",
+    "TapWarning": "errors",
     "Tape": "_tape_reader",
     "TapedExchange": "_tape_reader",
     "install": "_tap",

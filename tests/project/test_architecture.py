@@ -17,7 +17,8 @@ ARROWS: dict[str, set[str]] = {
     "agent_run_id": set(),
     "agent_event_bus": set(),
     "agent_step_log": {"agent_run_id"},
-    "agent_stack": {"agent_run_id", "agent_step_log"},
+    "agenttap": {"agent_run_id", "agent_step_log"},
+    "agent_stack": {"agent_event_bus", "agent_run_id", "agent_step_log", "agenttap"},
 }
 
 #: package -> the libraries it may import at all, beyond the standard library.
@@ -25,6 +26,8 @@ LIBRARIES: dict[str, set[str]] = {
     "agent_run_id": set(),
     "agent_event_bus": set(),
     "agent_step_log": {"msgspec", "zstandard"},
+    # Those that undo a content-encoding, where they are there; never a library that sends.
+    "agenttap": {"msgspec", "zstandard", "backports", "brotli", "brotlicffi"},
     "agent_stack": {"click", "msgspec", "rich"},
 }
 
