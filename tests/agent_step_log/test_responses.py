@@ -763,7 +763,6 @@ class TestShapes:
             {"type": "message", "role": "assistant", "content": []},
             {"object": "list", "data": []},
             {"id": "conv_1", "object": "conversation", "created_at": 1},
-            {"finish_reason": "COMPLETE", "message": {"role": "assistant"}, "usage": {"tokens": {}}},
             {"type": "ai", "content": "x", "usage_metadata": {"input_tokens": 1, "output_tokens": 2}},
             {"role": "assistant", "content": [], "stopReason": "stop", "usage": {"input": 3, "output": 4}},
             {"ResponseMetadata": {"RequestId": "1"}, "Items": []},

@@ -26,7 +26,14 @@ import msgspec
 
 from agent_step_log.responses.anthropic import MessageStream, is_message, message_fields
 from agent_step_log.responses.bedrock import ConverseStream, converse_fields, is_converse
+from agent_step_log.responses.cohere import CohereStream, cohere_fields, is_cohere
 from agent_step_log.responses.gemini import ContentStream, content_fields, is_content
+from agent_step_log.responses.gemini_interactions import (
+    InteractionStream,
+    interaction_fields,
+    is_interaction,
+)
+from agent_step_log.responses.ollama import OllamaStream, is_ollama, ollama_fields
 from agent_step_log.responses.openai_chat import ChatStream, completion_fields, is_completion
 from agent_step_log.responses.openai_responses import ResponseStream, is_response, whole_response_fields
 from agent_step_log.responses.reading import Parts, known, members, text
@@ -42,6 +49,9 @@ _APIS: tuple[tuple[Callable[[Parts], bool], Callable[[Parts], Parts]], ...] = (
     (is_message, message_fields),
     (is_content, content_fields),
     (is_converse, converse_fields),
+    (is_cohere, cohere_fields),
+    (is_ollama, ollama_fields),
+    (is_interaction, interaction_fields),
 )
 
 
@@ -56,6 +66,9 @@ _STREAMS: tuple[type[_Stream], ...] = (
     ResponseStream,
     ContentStream,
     ConverseStream,
+    CohereStream,
+    OllamaStream,
+    InteractionStream,
 )
 
 
