@@ -13,6 +13,7 @@ from agent_step_log.responses.openai_chat import ChatStream, completion_fields
 from agent_step_log.responses.reading import dicts, members, text
 from agenttap.decoders._decoder import Decoder, arguments_of, chat_calls, texts
 from agenttap.decoders._history import History
+from agenttap.decoders._in_words import results_in_words
 from agenttap.decoders._types import RequestFacts, ToolCall, ToolResult
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def tool_results(body: dict[str, Any]) -> list[ToolResult]:
         elif role in ("tool", "function"):
             name = message.get("name", message.get("tool_name"))
             history.result(message.get("tool_call_id"), name, message.get("content"))
-    return history.results
+    # Some frameworks tell the model of its tools in plain words.
+    return history.results or list(results_in_words(dicts(body.get("messages"))))
 
 
 def message_list(body: dict[str, Any]) -> list[tuple[str, Any]]:
