@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench crash clean
+.PHONY: demo test test-matrix lint bench crash clean
 
 demo: $(VENV)/demo  ## record a real agent, kill one, import a transcript, and look at all three
 	@$(BIN)/agent-step-log demo
 
 test: $(VENV)/dev  ## the whole test suite
 	@$(BIN)/python -m pytest -n auto --dist worksteal
+
+test-matrix: $(VENV)/dev  ## real SDKs and agents that cannot share one environment, each in its own
+	@$(BIN)/python -m nox --error-on-missing-interpreters
 
 lint: $(VENV)/dev  ## types and style
 	@$(BIN)/ruff check .

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agenttap.decoders._facts import ToolResult
 from agenttap.decoders._in_words import results_in_words
+from agenttap.decoders._types import ToolResult
 
 
 def asked(*calls: tuple[str, str, Any]) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import anthropic
 import boto3
+import httpx2
 import openai
 import pytest
 from botocore.config import Config
+from botocore.exceptions import EventStreamError
 
 from tests.agenttap.sdk_calls import tapped
 from tests.provider import TEXT, Provider
@@ -116,7 +118,7 @@ class TestCancelled:
 
         assert written.exchange.state == "cancelled"
         assert written.exchange.facts().text == FIRST
-        assert written.call["error_type"] == "asyncio.CancelledError"
+        assert written.call["error_type"] == "asyncio.exceptions.CancelledError"
 
     @pytest.mark.parametrize("over", ["httpx2", "aiohttp"])
     def test_task_cancelled_before_headers_has_no_status(
@@ -212,7 +214,7 @@ class TestErrors:
                 modelId="test-error-midstream",
                 messages=[{"role": "user", "content": [{"text": "Hello."}]}],
             )["stream"]
-            with pytest.raises(client.exceptions.ThrottlingException):
+            with pytest.raises(EventStreamError):
                 list(events)
             client.close()
 
@@ -269,13 +271,12 @@ class TestTriedAgain:
 
 
 class TestEncodings:
-    @pytest.mark.parametrize("mark", ["gzip", "deflate", "br", "zstd"])
+    @pytest.mark.parametrize("mark", ["gzip", "deflate", "br"])
     @pytest.mark.parametrize("is_streamed", [False, True])
     def test_packed_answer_is_read_and_its_bytes_are_the_providers(
         self, provider: Provider, tmp_path: Path, mark: str, is_streamed: bool
     ) -> None:
-        # This one reads zstd only with a package of its own; the tap needs none.
-        with tapped(tmp_path) as written, claude(provider) as client, _anything():
+        with tapped(tmp_path) as written, claude(provider) as client:
             if is_streamed:
                 with stream(client, mark) as events:
                     for _ in events:
@@ -287,6 +288,18 @@ class TestEncodings:
         assert (written.exchange.state, written.exchange.sha256) == ("complete", served.sha256)
         assert written.exchange.facts().text == TEXT
         assert written.call["input_tokens"] == served.truth.input_tokens
+
+    def test_answer_the_client_cannot_unpack_is_read_all_the_same(
+        self, provider: Provider, tmp_path: Path
+    ) -> None:
+        body = {"model": "test-zstd", "messages": [], "stream": True}
+        with tapped(tmp_path) as written, httpx2.Client() as client:
+            with client.stream("POST", f"{provider.url}/v1/messages", json=body) as response:
+                packed = b"".join(response.iter_raw())
+
+        assert packed == provider.calls[0].sent
+        assert (written.exchange.state, written.exchange.sha256) == ("complete", provider.calls[0].sha256)
+        assert written.exchange.facts().text == TEXT
 
     @pytest.mark.parametrize("mark", ["gzip", "br", "zstd"])
     def test_packed_stream_is_read_where_the_client_has_unpacked_it(
