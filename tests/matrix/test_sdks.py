@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 # What other people's code warns of is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
+
+def one_for_each_api(drivers: list[Driver]) -> list[Driver]:
+    found: dict[tuple[str, str], Driver] = {}
+    for driver in drivers:
+        if not driver.is_framework and driver.waits_on == "text":
+            found.setdefault((driver.api, driver.form), driver)
+    return list(found.values())
+
+
 CHOSEN = [driver for driver in DRIVERS if not SDKS or driver.sdk in SDKS]
 STREAMED = [driver for driver in CHOSEN if driver.form == "stream" and driver.waits_on != "nothing"]
 BY_BYTES = [driver for driver in STREAMED if driver.waits_on == "bytes"]
@@ -58,6 +67,18 @@ class TestConversations:
         (exchange,) = seen.exchanges
         assert [chunk for _, chunk in exchange.chunks()] == [data for _, data in seen.served[0].writes]
         assert [at for at, _ in exchange.chunks()] == sorted(at for at, _ in exchange.chunks())
+
+
+class TestThoughts:
+    @pytest.mark.parametrize("driver", one_for_each_api(CHOSEN), ids=str)
+    def test_are_told_from_the_text(self, driver: Driver, tmp_path: Path) -> None:
+        seen = observe(driver, tmp_path, marks="think")
+
+        assert seen.tap_error is None
+        (exchange,), truth = seen.exchanges, seen.served[0].truth
+        assert truth.thinking
+        assert (exchange.facts().thinking, exchange.facts().text) == (truth.thinking, truth.text)
+        assert seen.of("llm_call")[0]["output_tokens"] == truth.output_tokens
 
 
 class TestEnvironment:

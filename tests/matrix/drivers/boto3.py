@@ -69,7 +69,7 @@ def _joined(ask: Ask, stream: Any) -> Reply:
                 ask.on_text(told["delta"]["text"])
                 block = blocks.setdefault(told["contentBlockIndex"], {"text": ""})
                 block["text"] += told["delta"]["text"]
-            else:
+            elif "toolUse" in told["delta"]:
                 blocks[told["contentBlockIndex"]]["toolUse"]["input"] += told["delta"]["toolUse"]["input"]
         elif "metadata" in event:
             usage = event["metadata"]["usage"]
@@ -120,7 +120,7 @@ def _invoke_joined(ask: Ask, stream: Any) -> Reply:
                 ask.on_text(data["delta"]["text"])
                 block["text"] += data["delta"]["text"]
             else:
-                block["parts"] += data["delta"]["partial_json"]
+                block["parts"] += data["delta"].get("partial_json", "")
         elif kind == "message_delta":
             message["usage"] |= data["usage"]
     for block in message["content"]:
