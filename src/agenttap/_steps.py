@@ -218,7 +218,7 @@ class StepWriter:
         with self._lock:
             found = [pair for pair in map(self._match, reversed(results)) if pair is not None]
         for asked, result in reversed(found):
-            if not self._seen.take(asked.call.id, asked.call.name, asked.call.arguments):
+            if not self._seen.take(asked.call.id, asked.call.name or "", asked.call.arguments):
                 self._record(asked, result, exchange)
 
     def _match(self, result: ToolResult) -> tuple[Asked, ToolResult] | None:
@@ -240,7 +240,7 @@ class StepWriter:
         keep = exchange.keeps_content
         failed = result.is_error is True
         self._log.record_tool_call(
-            asked.call.name,
+            asked.call.name or result.name or "unnamed",
             asked.call.arguments if keep else None,
             result.output if keep else None,
             round(max(0.0, exchange.began - asked.at) * 1000, 3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from agenttap._hooks._httpx import MARK, begin_request, tees_of
 from agenttap._hooks._wrapping import how_of
@@ -15,20 +15,31 @@ if TYPE_CHECKING:
 
 __all__ = ["TapTransport"]
 
+Transport = TypeVar("Transport")
 
-class TapTransport:
-    """A transport for httpx and httpx2, plain and asynchronous, that captures what passes through *inner*.
 
-    ``httpx2.Client(transport=TapTransport(httpx2.HTTPTransport(), tap))``. Nothing is patched:
-    only what this client sends is captured. Beside an installed tap a request is still
-    captured once, by this one.
+def TapTransport(  # noqa: N802  read as a class: httpx2.Client(transport=TapTransport(...))
+    inner: Transport, tap: Tap | str | os.PathLike[str] | None = None
+) -> Transport:
+    """Return a transport for httpx or httpx2 that captures what passes through *inner*.
+
+    ``httpx2.Client(transport=TapTransport(httpx2.HTTPTransport(), tap))``, plain and asynchronous.
+    Nothing is patched: only what this client sends is captured. Beside an installed tap a
+    request is still captured once, by this one.
 
     Args:
-        inner: The transport that does the work; closed with this one.
-        tap: A `Tap` that has not been started, or the directory of the tapes.
+        inner: The transport that does the work; closed with the one returned.
+        tap: A `Tap` that has not been started, or the directory of the tapes. Default: the
+            directory a `Tap` takes by default.
     """
+    # For a type checker it is what it stands for: the client asks for a transport of its library.
+    return cast("Transport", _Tapping(inner, tap))
 
-    def __init__(self, inner: Any, tap: Tap | str | os.PathLike[str]) -> None:
+
+class _Tapping:
+    """See `TapTransport`."""
+
+    def __init__(self, inner: Any, tap: Tap | str | os.PathLike[str] | None) -> None:
         self._inner = inner
         self._tap = tap if isinstance(tap, Tap) else Tap(tap)
         self._is_own = self._tap is not tap

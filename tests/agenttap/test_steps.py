@@ -49,7 +49,9 @@ class Agent:
         self.url, self.model = f"{provider.url}{path}", model
         self.history: list[dict[str, Any]] = [{"role": "user", "content": "Go on."}]
 
-    def ask(self, history: list[dict[str, Any]] | None = None, **headers: str) -> dict[str, Any]:
+    def ask(
+        self, history: list[dict[str, Any]] | None = None, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         asked = {"model": self.model, "max_tokens": 99, "tools": TOOLS, "messages": history or self.history}
         answer: dict[str, Any] = httpx2.post(self.url, json=asked, headers=headers).json()
         if history is None and "content" in answer:
@@ -312,7 +314,7 @@ class TestRetries:
         self, provider: Provider, tmp_path: Path
     ) -> None:
         with tapped(tmp_path):
-            Agent(provider).ask(**{"x-stainless-retry-count": "1"})
+            Agent(provider).ask(headers={"x-stainless-retry-count": "1"})
 
         assert [call.attempt for call in records(tmp_path, "llm_call")] == [2]
 

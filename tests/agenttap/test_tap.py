@@ -146,7 +146,8 @@ class TestRuns:
                 thread.start()
             for thread in threads:
                 thread.join()
-        runs = {info.header.agent: info for info in list_runs(tmp_path / "logs") if info.header is not None}
+        infos = list_runs(tmp_path / "logs")
+        runs = {str(info.header.agent): info for info in infos if info.header is not None}
 
         assert sorted(runs) == ["server", "task-0", "task-1", "task-2"]
         assert len(list((tmp_path / "logs").glob("*.tape.zst"))) == 3

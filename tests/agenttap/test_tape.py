@@ -106,7 +106,7 @@ class TestWriting:
                 write_exchange(tape, inner.pop())
             return real_write(fd, data)
 
-        monkeypatch.setattr(tape_module.os, "write", write)
+        monkeypatch.setattr(os, "write", write)
         write_exchange(tape, 1)
 
         assert {exchange.n for exchange in Tape(path).exchanges()} == {1, 2}
@@ -128,7 +128,7 @@ class TestWriting:
                 return real_write(fd, bytes(data[:written]))
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr(tape_module.os, "write", full)
+        monkeypatch.setattr(os, "write", full)
         tape.write({"type": "start", "n": 2})
         monkeypatch.undo()
         write_exchange(tape, 3)
@@ -213,9 +213,7 @@ class TestReading:
         with pytest.raises(TapeError, match="is no tape"):
             Tape(path)
 
-    def test_damage_costs_its_frame(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_damage_costs_its_frame(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(tape_module, "FRAME_BYTES", 4000)
         path = tmp_path / "a.tape.zst"
         tape = writer(path)

@@ -12,8 +12,11 @@ import pytest
 
 import agent_event_bus
 import agent_run_id
+import agent_stack
 import agent_step_log
+import agenttap
 from agent_step_log import StepLog
+from agenttap import Tap
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -57,7 +60,9 @@ class TestLinks:
 
 
 class TestNames:
-    @pytest.mark.parametrize("package", [agent_run_id, agent_event_bus, agent_step_log])
+    @pytest.mark.parametrize(
+        "package", [agent_run_id, agent_event_bus, agent_step_log, agenttap, agent_stack]
+    )
     def test_every_public_name_is_told_in_the_documentation(self, package: object) -> None:
         pages = "\n".join(TEXT.values())
         names = [name for name in package.__all__ if not name.startswith("__")]  # type: ignore[attr-defined]
@@ -67,6 +72,12 @@ class TestNames:
     def test_every_setting_of_the_recorder_is_told(self) -> None:
         page = TEXT[ROOT / "docs" / "recording.md"]
         settings = [name for name in inspect.signature(StepLog).parameters if name != "self"]
+
+        assert [name for name in settings if f"`{name}`" not in page] == []
+
+    def test_every_setting_of_the_tap_is_told(self) -> None:
+        page = TEXT[ROOT / "docs" / "wire.md"]
+        settings = [name for name in inspect.signature(Tap).parameters if name != "self"]
 
         assert [name for name in settings if f"`{name}`" not in page] == []
 
