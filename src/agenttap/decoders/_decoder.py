@@ -38,6 +38,7 @@ class Decoder:
         self._page = bytearray()
         self._failure: Failure | None = None
         self._tier: Any = None
+        self._name: str | None = None  # of the event at hand
 
     def add(self, event: Event) -> bool:
         """Take the next event; True if it carries content."""
@@ -46,11 +47,12 @@ class Decoder:
             if self._is_refused:
                 self._refuse(event)
                 return False
+            self._name = event.name
             if type(data) is dict:
-                return self._take(data, event.name)
+                return self._take(data)
             if type(data) is list:
                 for item in dicts(data):
-                    self._take(item, event.name)
+                    self._take(item)
                 return True
             if data is None:
                 self._take_raw(event.raw)
@@ -91,7 +93,7 @@ class Decoder:
         if len(self._page) < _MAX_PAGE:
             self._page += event.raw[:_MAX_PAGE]
 
-    def _fail(self, data: Any, kind: str | None = None) -> None:
+    def fail(self, data: Any, kind: str | None = None) -> None:
         """The stream says that it failed: its last word, whatever comes behind."""
         self._failure = body_error(data, self._headers) or Failure(kind or "error")
         self._failure.error_type = self._failure.error_type or kind
@@ -100,7 +102,7 @@ class Decoder:
     def _take_raw(self, raw: bytes) -> None:
         """Take an event without JSON."""
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
         raise NotImplementedError
 
     def _fields(self) -> dict[str, Any]:
@@ -110,7 +112,7 @@ class Decoder:
         raise NotImplementedError
 
 
-def texts(parts: list[Any], key: str = "text") -> str:
+def texts(parts: Any, key: str = "text") -> str:
     """Return the texts under *key* of a list of blocks, joined."""
     return "".join([found for part in dicts(parts) if type(found := part.get(key)) is str])
 

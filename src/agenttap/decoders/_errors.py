@@ -1,10 +1,10 @@
 """Error bodies: every provider has a shape of its own, and gateways answer in HTML.
 
-{"error": {"type" | "status" | "code", "message"}}    Anthropic, OpenAI, Google (also in a list), Groq, OpenRouter
-{"error": "..."}                                      Ollama, and many a gateway
-{"message": ..., "type" | "code" | "__type"}          Bedrock (its type stands in a header), Cohere, Mistral
-{"detail": ...}                                       FastAPI: vLLM, Mistral's validation
-anything else                                         its text, without markup
+{"error": {"type" | "status" | "code", "message"}}  Anthropic, OpenAI, Google (also in a list)
+{"error": "..."}                                    Ollama, and many a gateway
+{"message": ..., "type" | "code" | "__type"}        Bedrock (type in a header), Cohere, Mistral
+{"detail": ...}                                     FastAPI: vLLM, Mistral's validation
+anything else                                       its text, without markup
 """
 
 from __future__ import annotations

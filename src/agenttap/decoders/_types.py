@@ -87,8 +87,9 @@ class ResponseFacts(msgspec.Struct):
 class ResponseDecoder(Protocol):
     """Reads the events of one response. One thread at a time; nothing here raises."""
 
-    is_complete: bool
-    """The protocol's last event, or the whole document, was seen."""
+    @property
+    def is_complete(self) -> bool:
+        """The protocol's last event, or the whole document, was seen."""
 
     def add(self, event: Event) -> bool:
         """Take the next event; True if it carries content (text, thinking, a tool call)."""

@@ -99,13 +99,13 @@ class MessagesDecoder(Decoder):
         self._stream = MessageStream()
         self._whole: dict[str, Any] | None = None
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
         kind = data.get("type")
         if kind == "content_block_delta":
             self._stream.add(data)
             return True
         if kind == "error":
-            self._fail(data)
+            self.fail(data)
             return False
         if kind == "message" or (kind is None and "content" in data):
             self._whole = message_fields(data)

@@ -99,7 +99,8 @@ class ConverseDecoder(Decoder):
         self._stream = ConverseStream()
         self._whole: dict[str, Any] | None = None
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
+        name = self._name
         if name is None and len(data) == 1:  # as Nova's native stream has it, and boto3
             kind = next(iter(data))
             if kind in _EVENTS:
@@ -113,7 +114,7 @@ class ConverseDecoder(Decoder):
             self._stream.add({name: data})
             return True
         if name not in _EVENTS:
-            self._fail(data, name)
+            self.fail(data, name)
             return False
         self._stream.add({name: data})
         if name == "metadata":

@@ -92,7 +92,7 @@ class _PlainDecoder(Decoder):
         self._stop: str | None = None
         self._usage: dict[str, Any] = {}
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
         is_content = False
         parts = [data, *dicts(data.get("results")), *dicts(data.get("outputs"))]
         for part in (*parts, *dicts(data.get("generations"))):
@@ -148,8 +148,9 @@ class InvokeDecoder:
             if data is None and self._made_of[0] < 400:
                 return False
             self._inner = self._choose(data)(*self._made_of)
-        if event.name is not None and event.name != "chunk" and type(data) is dict and len(data) < 4:
-            return _Failing.fail(self._inner, data, event.name)
+        if event.name is not None and event.name != "chunk" and data is not None:
+            self._inner.fail(data, event.name)
+            return False
         if event.name == "chunk":
             event = type(event)(event.raw, data)
         is_content = self._inner.add(event)
@@ -180,10 +181,7 @@ class InvokeDecoder:
     def _counts(self) -> dict[str, Any]:
         headers, metrics = self._made_of[1], self._metrics
         prompt, output = (
-            count(
-                metrics.get(f"{name}TokenCount", _number(headers.get(f"x-amzn-bedrock-{name}-token-count")))
-            )
-            for name in ("input", "output")
+            count(metrics.get(f"{name}TokenCount", _header(headers, name))) for name in ("input", "output")
         )
         read = count(metrics.get("cacheReadInputTokenCount"))
         write = count(metrics.get("cacheWriteInputTokenCount"))
@@ -196,14 +194,6 @@ class InvokeDecoder:
         )
 
 
-class _Failing(Decoder):
-    @staticmethod
-    def fail(decoder: Decoder, data: dict[str, Any], name: str) -> bool:
-        decoder._fail(data, name)
-        return False
-
-
-def _number(value: str | None) -> int | None:
-    return (
-        int(value) if value is not None and value.isascii() and value.isdigit() and len(value) < 16 else None
-    )
+def _header(headers: dict[str, str], name: str) -> int | None:
+    value = headers.get(f"x-amzn-bedrock-{name}-token-count", "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else None

@@ -43,11 +43,11 @@ class ChatDecoder(Decoder):
         self._stream = CohereStream()
         self._whole: dict[str, Any] | None = None
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
         kind = data.get("type")
         if type(kind) is not str:
             if "message" not in data or type(data["message"]) is str:
-                self._fail(data)
+                self.fail(data)
                 return False
             self._whole = cohere_fields(data)
             self.is_complete = True
@@ -57,7 +57,7 @@ class ChatDecoder(Decoder):
             self.is_complete = True
             delta = members(data.get("delta"))
             if error := text(delta.get("error")):
-                self._fail({"error": error}, text(delta.get("finish_reason")))
+                self.fail({"error": error}, text(delta.get("finish_reason")))
         return kind in ("content-delta", "tool-plan-delta", "tool-call-start", "tool-call-delta")
 
     def _fields(self) -> dict[str, Any]:

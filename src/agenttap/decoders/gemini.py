@@ -156,10 +156,10 @@ class ContentDecoder(Decoder):
         self._stream = ContentStream()
         self._whole: dict[str, Any] | None = None
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
         data = members(data.get("response")) or data
         if data.get("error"):
-            self._fail(data)
+            self.fail(data)
             return False
         usage = data.get("usageMetadata")
         if type(usage) is dict and "trafficType" in usage:

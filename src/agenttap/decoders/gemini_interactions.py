@@ -1,4 +1,7 @@
-"""Google's Interactions API. The last event is ``interaction.completed``; ``error`` may stand in its place."""
+"""Google's Interactions API.
+
+The last event is ``interaction.completed``; ``error`` may stand in its place.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["InteractionDecoder", "deltas", "message_list", "request_facts"]
 
 
-def request_facts(url: str, body: dict[str, Any]) -> RequestFacts:
+def request_facts(url: str, body: dict[str, Any]) -> RequestFacts:  # noqa: ARG001
     """Return what a request says; an agent stands in the model's place."""
     is_streamed = body.get("stream")
     return RequestFacts(
@@ -73,9 +76,8 @@ def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
     if data.get("event_type") != "step.delta" or type(delta) is not dict:
         return
     kind, index = delta.get("type"), data.get("index")
-    container, key = (delta, "arguments") if kind == "arguments_delta" else (delta, "text")
-    if kind == "thought_summary":
-        container = delta.get("content")
+    key = "arguments" if kind == "arguments_delta" else "text"
+    container: Any = delta.get("content") if kind == "thought_summary" else delta
     if type(container) is dict and type(container.get(key)) is str:
         yield (kind, index), container, key
 
@@ -86,11 +88,11 @@ def said(output: Any) -> tuple[str, str, list[ToolCall]]:
     for step in dicts(output):
         kind = step.get("type")
         if kind == "model_output":
-            spoken.append(texts(step["content"]) if type(step.get("content")) is list else "")
+            spoken.append(texts(step.get("content")))
         elif kind == "text":
             spoken.append(text(step.get("text")) or "")
         elif kind == "thought":
-            thought.append(texts(step["summary"]) if type(step.get("summary")) is list else "")
+            thought.append(texts(step.get("summary")))
         elif kind == "function_call":
             arguments = arguments_of(step.get("arguments"))
             calls.append(ToolCall(text(step.get("id")), text(step.get("name")), arguments))
@@ -105,18 +107,18 @@ class InteractionDecoder(Decoder):
         self._stream = InteractionStream()
         self._whole: dict[str, Any] | None = None
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
         kind = data.get("event_type")
         if type(kind) is not str:
             if data.get("error"):
-                self._fail(data)
+                self.fail(data)
             elif is_interaction(data):
                 self._whole = interaction_fields(data)
                 self._look(data)
                 self.is_complete = True
             return self._whole is not None
         if kind == "error":
-            self._fail(data)
+            self.fail(data)
             return False
         self._stream.add(data)
         if kind.startswith("interaction."):
@@ -129,7 +131,7 @@ class InteractionDecoder(Decoder):
         self._tier = told.get("service_tier") or self._tier
         errors = dicts(told.get("errors"))
         if told.get("status") == "failed":
-            self._fail({"error": errors[0]} if errors else {}, "failed")
+            self.fail({"error": errors[0]} if errors else {}, "failed")
             self.is_complete = False  # decided by the event
 
     def _fields(self) -> dict[str, Any]:

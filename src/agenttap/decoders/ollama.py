@@ -47,9 +47,9 @@ class OllamaDecoder(Decoder):
         super().__init__(status, headers, request)
         self._stream = OllamaStream()
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
         if data.get("error"):
-            self._fail(data)
+            self.fail(data)
             return False
         if not is_ollama(data):
             return False

@@ -104,10 +104,9 @@ def said(output: Any) -> tuple[str, str, list[ToolCall]]:
         if type(message) is not dict:
             continue
         content = message.get("content")
-        spoken.append(content if type(content) is str else texts(content) if type(content) is list else "")
+        spoken.append(content if type(content) is str else texts(content))
         thought.append(text(message.get("reasoning_content")) or text(message.get("reasoning")) or "")
-        for block in dicts(content):
-            thought.append(texts(block.get("thinking") if type(block.get("thinking")) is list else []))
+        thought += [texts(block.get("thinking")) for block in dicts(content)]
         calls += chat_calls(message.get("tool_calls"))
         if named := members(message.get("function_call")):
             calls.append(ToolCall(None, text(named.get("name")), arguments_of(named.get("arguments"))))
@@ -123,11 +122,11 @@ class ChatDecoder(Decoder):
         self._whole: dict[str, Any] | None = None
         self._marks: dict[str, Any] = {}
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
         if "service_tier" in data:
             self._tier = data["service_tier"] or self._tier
         if data.get("error"):
-            self._fail(data)
+            self.fail(data)
             # OpenRouter's last chunk is one, with an error beside its choices.
         choices = data.get("choices")
         if type(choices) is not list:

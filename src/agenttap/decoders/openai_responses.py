@@ -22,7 +22,7 @@ __all__ = ["ResponsesDecoder", "deltas", "message_list", "request_facts"]
 _LAST = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 
 
-def request_facts(url: str, body: dict[str, Any]) -> RequestFacts:
+def request_facts(url: str, body: dict[str, Any]) -> RequestFacts:  # noqa: ARG001
     """Return what a request says."""
     is_streamed = body.get("stream")
     return RequestFacts(
@@ -47,7 +47,7 @@ def tool_results(body: dict[str, Any]) -> list[ToolResult]:
 
 
 def _given(item: dict[str, Any]) -> Any:
-    """Return what a call item gives its tool: arguments, a custom tool's text, a shell's or computer's action."""
+    """Return what a call gives its tool: arguments, a custom tool's text, a shell's action."""
     for key in ("arguments", "input", "action", "operation"):
         if key in item:
             # A custom tool takes any text.
@@ -91,10 +91,9 @@ def said(output: Any) -> tuple[str, str, list[ToolCall]]:
     for item in items:
         kind, call_id = text(item.get("type")) or "", text(item.get("call_id"))
         if kind == "message":
-            spoken.append(texts(item.get("content") if type(item.get("content")) is list else []))
+            spoken.append(texts(item.get("content")))
         elif kind == "reasoning":
-            for key in ("summary", "content"):
-                thought.append(texts(item[key]) if type(item.get(key)) is list else "")
+            thought += [texts(item.get(key)) for key in ("summary", "content")]
         elif call_id is not None and call_id not in answered:
             calls.append(ToolCall(call_id, text(item.get("name")) or kind, _given(item)))
     return "".join(spoken), "".join(thought), calls
@@ -108,7 +107,7 @@ class ResponsesDecoder(Decoder):
         self._stream = ResponseStream()
         self._whole: dict[str, Any] | None = None
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
         kind = data.get("type")
         if type(kind) is not str:
             if not is_response(data):
@@ -121,7 +120,7 @@ class ResponsesDecoder(Decoder):
             self._stream.add(data)
             return bool(data.get("delta"))
         if kind == "error":
-            self._fail(data if "error" in data else {"error": data | {"type": data.get("code")}})
+            self.fail(data if "error" in data else {"error": data | {"type": data.get("code")}})
             return False
         self._stream.add(data)
         if kind in _LAST:
@@ -133,7 +132,7 @@ class ResponsesDecoder(Decoder):
         self._tier = response.get("service_tier")
         error = response.get("error")
         if type(error) is dict and error:
-            self._fail({"error": error})
+            self.fail({"error": error})
 
     def _fields(self) -> dict[str, Any]:
         return self._whole if self._whole is not None else self._stream.fields()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["UnknownDecoder", "deltas", "message_list", "request_facts"]
 
 
-def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
+def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:  # noqa: ARG001
     """Nothing is known of what continues what."""
     yield from ()
 
@@ -29,9 +29,9 @@ class UnknownDecoder(Decoder):
         self._stream = StreamFields()
         self._is_document = "stream" not in headers.get("content-type", "")
 
-    def _take(self, data: dict[str, Any], name: str | None) -> bool:
+    def _take(self, data: dict[str, Any]) -> bool:
         if data.get("error"):
-            self._fail(data)
+            self.fail(data)
         self._stream.add(data)
         # A stream of unknown form ends where its connection does.
         self.is_complete = self.is_complete or self._is_document
@@ -43,5 +43,5 @@ class UnknownDecoder(Decoder):
     def _fields(self) -> dict[str, Any]:
         return self._stream.fields()
 
-    def _said(self, output: Any) -> tuple[str, str, list[ToolCall]]:
+    def _said(self, output: Any) -> tuple[str, str, list[ToolCall]]:  # noqa: ARG002
         return "", "", []
