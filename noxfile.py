@@ -67,7 +67,7 @@ def _run(session: nox.Session, python: str, name: str, sdks: tuple[str, ...]) ->
         "AGENTTAP_MATRIX_SDKS": ";".join(sdks),
         "AGENTTAP_MATRIX_RESULTS": str(RESULTS),
     }
-    which = session.posargs or ["tests/matrix"]
+    which = session.posargs or ["tests/matrix/test_sdks.py", "tests/matrix/test_agents.py"]
     session.run(python, "-m", "pytest", "-n", "2", *which, env=env, external=True)
 
 

@@ -9,13 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from tests.matrix.drivers import DRIVERS
+from tests.matrix.choice import CHOSEN, each, one_for_each
 from tests.matrix.drivers._driver import TOOLS
 from tests.matrix.loopback import ENVIRONMENT
 from tests.matrix.observing import ask_for
-from tests.matrix.results import SDKS
 from tests.provider import TEXT, Provider
 
 if TYPE_CHECKING:
@@ -39,12 +36,9 @@ print(told.text, file=sys.stderr)
 """
 
 
-def _one_for_each_api(drivers: list[Driver]) -> list[Driver]:
-    found: dict[tuple[str, str], Driver] = {}
-    for driver in drivers:
-        if driver.is_framework and (not SDKS or driver.sdk in SDKS):
-            found.setdefault((driver.sdk, driver.api), driver)
-    return list(found.values())
+AGENTS = one_for_each(
+    lambda driver: (driver.sdk, driver.api), [driver for driver in CHOSEN if driver.is_framework]
+)
 
 
 def run_agent(driver: Driver, provider: Provider, directory: Path) -> subprocess.CompletedProcess[str]:
@@ -62,7 +56,7 @@ def run_agent(driver: Driver, provider: Provider, directory: Path) -> subprocess
     )
 
 
-@pytest.mark.parametrize("driver", _one_for_each_api(DRIVERS), ids=str)
+@each(AGENTS)
 class TestOneLine:
     def test_yields_every_step_of_the_agent(self, driver: Driver, tmp_path: Path) -> None:
         with Provider() as provider:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.matrix.choice import CHOSEN, each, one_for_each
 from tests.matrix.drivers import DRIVERS
 from tests.matrix.observing import converse, observe
 from tests.matrix.page import read_page
@@ -21,22 +22,16 @@ if TYPE_CHECKING:
 # What other people's code warns of is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-
-def one_for_each_api(drivers: list[Driver]) -> list[Driver]:
-    found: dict[tuple[str, str], Driver] = {}
-    for driver in drivers:
-        if not driver.is_framework and driver.waits_on == "text":
-            found.setdefault((driver.api, driver.form), driver)
-    return list(found.values())
-
-
-CHOSEN = [driver for driver in DRIVERS if not SDKS or driver.sdk in SDKS]
 STREAMED = [driver for driver in CHOSEN if driver.form == "stream" and driver.waits_on != "nothing"]
+THINKING = one_for_each(
+    lambda driver: (driver.api, driver.form),
+    [driver for driver in CHOSEN if not driver.is_framework and driver.waits_on == "text"],
+)
 BY_BYTES = [driver for driver in STREAMED if driver.waits_on == "bytes"]
 
 
 class TestConversations:
-    @pytest.mark.parametrize("driver", CHOSEN, ids=str)
+    @each(CHOSEN)
     def test_is_seen_as_the_provider_had_it(self, driver: Driver, tmp_path: Path) -> None:
         untapped = converse(driver, with_tools=True)
 
@@ -49,7 +44,7 @@ class TestConversations:
         assert seen.told.text == TEXT
         assert is_written() or read_page()[row.key] == row.cells
 
-    @pytest.mark.parametrize("driver", STREAMED, ids=str)
+    @each(STREAMED)
     def test_gets_each_chunk_before_the_next_is_sent(self, driver: Driver, tmp_path: Path) -> None:
         mark = "lockstep" if driver.waits_on == "text" else "lockstep-all"
 
@@ -59,7 +54,7 @@ class TestConversations:
         assert [served.ended for served in seen.served] == ["whole"]
         assert [exchange.sha256 for exchange in seen.exchanges] == [seen.served[0].sha256]
 
-    @pytest.mark.parametrize("driver", BY_BYTES, ids=str)
+    @each(BY_BYTES)
     def test_has_its_chunks_on_the_tape_as_they_were_sent(self, driver: Driver, tmp_path: Path) -> None:
         seen = observe(driver, tmp_path, marks="lockstep-all", is_locked=True)
 
@@ -70,7 +65,7 @@ class TestConversations:
 
 
 class TestThoughts:
-    @pytest.mark.parametrize("driver", one_for_each_api(CHOSEN), ids=str)
+    @each(THINKING)
     def test_are_told_from_the_text(self, driver: Driver, tmp_path: Path) -> None:
         seen = observe(driver, tmp_path, marks="think")
 

@@ -115,7 +115,7 @@ class _Zlib:
 
 class _Brotli:
     def __init__(self) -> None:
-        import brotli  # type: ignore[import-untyped]
+        import brotli
 
         self._inner = brotli.Compressor(quality=5)
 

@@ -10,7 +10,7 @@ import zlib
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import httpx2
 import pytest
 import zstandard
