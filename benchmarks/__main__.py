@@ -1,7 +1,8 @@
 """Run everything, print tables of ratios, and save them to docs/benchmarks.md.
 
-    python -m benchmarks [--quick] [--output FILE]
+    python -m benchmarks [records | tap] [--quick] [--output FILE] [--transcripts DIR]
 
+Of the file, the part that is not measured stays as it is.
 Ratios are taken inside rounds in which the variants take turns, so that they hold on
 a shared machine where single times do not.
 """
@@ -17,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _footprint, _measure, _reading, _recorders, _threads
+from benchmarks import _footprint, _measure, _reading, _recorders, _tap, _threads
 
 REF, OURS, ARTICLE = "bare write (REF)", "agent-step-log", "the article's"
 _NEEDS = {
@@ -51,30 +52,66 @@ class Report:
 def main() -> int:
     """Run the benchmarks; see the module."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("part", nargs="?", choices=("records", "tap"), help="measure only this")
     parser.add_argument("--quick", action="store_true", help="a hundredth of the work: does it run at all?")
     parser.add_argument("--output", type=Path, default=Path("docs/benchmarks.md"))
+    parser.add_argument(
+        "--transcripts",
+        type=Path,
+        default=Path("../shared/data"),
+        help="agents' transcripts to make dialogues of; generated ones where there are none",
+    )
     options = parser.parse_args()
-    scale = 0.01 if options.quick else 1.0
-    rounds = 3 if options.quick else 15
+    before = options.output.read_text(encoding="utf-8") if options.output.exists() else ""
+    records, _, taps = before.partition(_TAP)
+    if options.part != "tap":
+        records = _records(quick=options.quick)
+    if options.part != "records":
+        taps = _taps(options.transcripts, quick=options.quick)
+    options.output.write_text(f"{records.rstrip()}\n\n{_TAP}{taps.rstrip()}\n", encoding="utf-8")
+    return 0
+
+
+#: Where the second part of the file begins.
+_TAP = "# The tap\n"
+
+
+def _records(*, quick: bool) -> str:
+    scale = 0.01 if quick else 1.0
+    rounds = 3 if quick else 15
     report = Report()
     report.say("# Benchmarks\n")
     report.say(
-        f"Written by `make bench`. Python {platform.python_version()}, {os.cpu_count()} cores, "
-        f'{platform.system()} {platform.release()}. REF is `os.write(fd, msgspec.encode(struct) + b"\\n")` '
+        f'Written by `make bench`. {_machine()} REF is `os.write(fd, msgspec.encode(struct) + b"\\n")` '
         "of a ready-made struct. Ratios are medians over rounds in which the variants take turns "
         "(10th to 90th percentile in brackets); times are CPU time of the calling thread unless "
         "said otherwise."
     )
-    plain = _plain(report, rounds, scale)
+    _plain(report, rounds, scale)
     _measured(report, rounds, scale)
-    _concurrency(report, scale, quick=options.quick)
-    _footprints(report, scale, quick=options.quick)
-    _readings(report, scale, quick=options.quick)
-    options.output.write_text("\n".join(report.lines) + "\n", encoding="utf-8")
-    return 0 if plain else 1
+    _concurrency(report, scale, quick=quick)
+    _footprints(report, scale, quick=quick)
+    _readings(report, scale, quick=quick)
+    return "\n".join(report.lines)
 
 
-def _plain(report: Report, rounds: int, scale: float) -> bool:
+def _taps(transcripts: Path, *, quick: bool) -> str:
+    report = Report()
+    report.say(
+        f"\nWritten by `make bench`. {_machine()} Streams come from another process on this machine. "
+        "With and without take turns; figures are medians, and what is added is the median of the "
+        "differences inside a round."
+    )
+    _tap.run(report, transcripts=transcripts, quick=quick)
+    return "\n".join(report.lines)
+
+
+def _machine() -> str:
+    system = f"{platform.system()} {platform.release()}"
+    return f"Python {platform.python_version()}, {os.cpu_count()} cores, {system}."
+
+
+def _plain(report: Report, rounds: int, scale: float) -> None:
     recorders = {
         name: recorder for name, recorder in _recorders.RECORDERS.items() if _installed(_NEEDS.get(name))
     }
@@ -95,7 +132,6 @@ def _plain(report: Report, rounds: int, scale: float) -> bool:
                 f"{_measure.ratio(figures, name, OURS):.2f}",
             ]
     report.table("Plain records", heads, list(rows.values()))
-    return True
 
 
 def _measured(report: Report, rounds: int, scale: float) -> None:

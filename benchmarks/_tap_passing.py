@@ -1,0 +1,135 @@
+"""What a tap adds while bytes pass: per chunk, and to the first byte. With and without take turns."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from agenttap import Tap
+from agenttap._recorder import RunRecorder
+from benchmarks._tap_clients import REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agenttap._capture import Capture
+    from benchmarks._tap_clients import Client
+
+__all__ = ["PerChunk", "history", "per_chunk", "tapped", "to_first_byte"]
+
+
+class PerChunk(NamedTuple):
+    """CPU microseconds per chunk, medians; *added* is the median of the differences inside a round.
+
+    Attributes:
+        bare: Without a tap.
+        passing: Added while the bytes pass: the hook and `Capture`; nothing is done with them.
+        all_in: Added in all: redacted, decoded, compressed and written too.
+    """
+
+    bare: float
+    passing: float
+    all_in: float
+
+
+@contextmanager
+def tapped(*, only_passing: bool = False) -> Iterator[Tap]:
+    """Tap this process while the block runs; the tape is thrown away."""
+    directory = tempfile.mkdtemp(prefix="bench-")
+    kept = RunRecorder.part, RunRecorder.ended
+    try:
+        if only_passing:
+            setattr(RunRecorder, "part", _let_go)  # noqa: B010  mypy, rightly, objects to the plain form
+            setattr(RunRecorder, "ended", _let_go)  # noqa: B010
+        with Tap(directory) as tap:
+            yield tap
+            taped = tap.tape_paths()
+        if tap.errors or not taped:
+            raise RuntimeError("the tap did not work") from tap.last_error
+    finally:
+        RunRecorder.part, RunRecorder.ended = kept  # type: ignore[method-assign]
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _let_go(recorder: RunRecorder, capture: Capture) -> None:
+    capture.chunks = []
+    if capture.how is not None:
+        recorder.open.discard(capture)
+
+
+def per_chunk(client: Client, url: str, *, chunks: int, rounds: int) -> PerChunk:
+    """Return what one chunk costs."""
+    url, body = f"{url}?events={chunks}", REQUEST
+    bare, passing, all_in = [], [], []
+    client.read(url, body)
+    for number in range(rounds):
+        figures = {}
+        for kind in ("bare", "passing", "all in")[:: 1 if number % 2 else -1]:
+            if kind == "bare":
+                read = client.read(url, body)
+            else:
+                with tapped(only_passing=kind == "passing"):
+                    read = client.read(url, body)
+            # A client may hand on in two what its own buffer has cut.
+            if not chunks <= read.chunks < chunks * 1.05:
+                raise RuntimeError(f"{read.chunks} chunks came of {chunks}")
+            figures[kind] = read.cpu_s / read.chunks * 1e6
+        bare.append(figures["bare"])
+        passing.append(figures["passing"] - figures["bare"])
+        all_in.append(figures["all in"] - figures["bare"])
+    return PerChunk(statistics.median(bare), statistics.median(passing), statistics.median(all_in))
+
+
+def to_first_byte(
+    client: Client, url: str, bodies: list[bytes], *, wait_ms: float, rounds: int
+) -> tuple[float, float]:
+    """Return milliseconds to the first byte without a tap, and what it adds; medians.
+
+    Args:
+        client: Sends one of *bodies* after the other over one connection.
+        url: Of the streams.
+        bodies: The requests of one round, as a dialogue sends them.
+        wait_ms: Milliseconds the server thinks.
+        rounds: How often.
+    """
+    url = f"{url}?events=3&wait_ms={wait_ms}"
+    bare, added = [], []
+    for number in range(rounds):
+        figures: dict[bool, list[float]] = {}
+        for is_tapped in (False, True)[:: 1 if number % 2 else -1]:
+            if is_tapped:
+                with tapped():
+                    figures[is_tapped] = _first_bytes(client, url, bodies)
+            else:
+                figures[is_tapped] = _first_bytes(client, url, bodies)
+        bare.append(statistics.median(figures[False]))
+        added.append(statistics.median(figures[True]) - bare[-1])
+    return statistics.median(bare), statistics.median(added)
+
+
+def _first_bytes(client: Client, url: str, bodies: list[bytes]) -> list[float]:
+    # The first makes the connection, the tape and its directory.
+    client.read(url, bodies[0])
+    return [client.read(url, body).first_s * 1e3 for body in bodies[1:]]
+
+
+def history(size: int, turns: int) -> list[bytes]:
+    """Return the requests of a dialogue that is *size* bytes long already, one message more in each."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": "You are a careful engineer."}]
+    number = 0
+    while len(msgspec.json.encode(messages)) < size * 0.95:
+        number += 1
+        text = " ".join(
+            f"line {number}.{place}: def f_{number * place % 97}(x): return x" for place in range(9)
+        )
+        messages.append({"role": ("user", "assistant")[number % 2], "content": text[:size]})
+    bodies = []
+    for turn in range(turns):
+        messages.append({"role": "user", "content": f"And now step {turn}, please."})
+        bodies.append(msgspec.json.encode({"model": "gpt-4o", "stream": True, "messages": messages}))
+    return bodies
