@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -171,8 +172,6 @@ class _Events:
             self._usage = event.interaction.usage
 
     def reply(self) -> Reply:
-        import json
-
         calls = [ToolUse(id_, name, json.loads("".join(parts))) for id_, name, parts in self._calls.values()]
         tokens = (self._usage.total_input_tokens, self._usage.total_output_tokens)
         return Reply(self._text, calls, None, tokens)
