@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RunRecorder"]
 
+#: Headers and URLs whose redacted form is remembered; a client sends the same ones with every request.
+_MAX_KNOWN = 256
+
 
 class RunRecorder:
     """See the module. Its methods are called from any thread and never raise.
@@ -52,6 +55,8 @@ class RunRecorder:
         self._redactor, self._keeps_content, self._max_body_bytes = redactor, keeps_content, max_body_bytes
         self._on_error = on_error
         self._numbers = count(1)
+        self._known_headers: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        self._known_urls: dict[str, str] = {}
         writer = os.urandom(4).hex()
         header = {"run_id": run_id, "writer": writer, "recorder": recorder}
         self.tape = TapeWriter(directory / f"{file_stem}.{writer}{SUFFIX}", header, on_error)
@@ -87,13 +92,36 @@ class RunRecorder:
             "client": capture.client,
             "api": api,
             "method": capture.method,
-            "url": self._redactor.url(capture.url),
-            "headers": self._redactor.headers(capture.headers),
+            "url": self._clean_url(capture.url),
+            "headers": self._clean_headers(capture.headers),
         }
         if not is_attributed:
             line["attribution"] = "process"
         self.tape.write(line)
         return True
+
+    # The request waits while these two work.
+
+    def _clean_url(self, url: str) -> str:
+        known = self._known_urls
+        kept = known.get(url)
+        if kept is None:
+            if len(known) >= _MAX_KNOWN:
+                known.clear()
+            kept = known[url] = self._redactor.url(url)
+        return kept
+
+    def _clean_headers(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        known = self._known_headers
+        kept: list[tuple[str, str]] = []
+        for header in headers:
+            found = known.get(header)
+            if found is None:
+                if len(known) >= _MAX_KNOWN:
+                    known.clear()
+                found = known[header] = self._redactor.headers([header])
+            kept += found
+        return kept
 
     def sent(self, capture: Capture) -> None:
         """Take down the request."""
