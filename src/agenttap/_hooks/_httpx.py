@@ -15,7 +15,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from agenttap._active import begin
-from agenttap._hooks._wrapping import how_of, is_ours, replace
+from agenttap._hooks._wrapping import how_of, is_ours, replace, unbound
 from agenttap.errors import HookError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def patch(module: ModuleType) -> list[Callable[[], None]]:
             raise HookError(module.__name__, f"it has no {name}.{method}")
         # httpx2 can put itself in the place of httpx: the same class under two names.
         if not is_ours(original):
-            undo.append(replace(cls, method, make(original, module)))
+            undo.append(replace(cls, method, make(unbound(original), module)))
     return undo
 
 

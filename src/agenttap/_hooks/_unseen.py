@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from agenttap._hooks._wrapping import is_ours, replace
+from agenttap._hooks._wrapping import is_ours, replace, unbound
 from agenttap.errors import HookError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def watch(name: str, module: ModuleType, report: Report) -> list[Undo]:
         if not is_ours(original):
             # A class made in C or Rust may refuse; it is then named by nobody.
             with suppress(TypeError, AttributeError):
-                undo.append(replace(owner, call.method, _naming(original, call, report, told)))
+                undo.append(replace(owner, call.method, _naming(unbound(original), call, report, told)))
     if not is_known:
         raise HookError(name, f"it has no {WATCHED[name][0].owner}.{WATCHED[name][0].method}")
     return undo

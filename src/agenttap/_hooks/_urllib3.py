@@ -21,7 +21,7 @@ from io import TextIOBase
 from typing import TYPE_CHECKING, Any
 
 from agenttap._active import begin
-from agenttap._hooks._wrapping import how_of, is_ours, replace
+from agenttap._hooks._wrapping import how_of, is_ours, replace, unbound
 from agenttap.errors import HookError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def patch(module: ModuleType) -> list[Callable[[], None]]:
     for owner, name, make in targets:
         original = vars(owner)[name]
         if not is_ours(original):
-            undo.append(replace(owner, name, make(original)))
+            undo.append(replace(owner, name, make(unbound(original))))
     return undo
 
 

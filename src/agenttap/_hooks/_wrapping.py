@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import wraps
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,14 +11,34 @@ if TYPE_CHECKING:
 
     from agenttap._capture import How
 
-__all__ = ["how_of", "is_ours", "replace"]
+__all__ = ["how_of", "is_ours", "replace", "unbound"]
 
 _MARK = "_agenttap_wrapper"
 
 
 def is_ours(function: object) -> bool:
-    """Whether *function* is a wrapper put there by `replace`; one that wraps ours in turn is not."""
-    return getattr(function, _MARK, None) is function
+    """Whether *function* is a wrapper put there by `replace`, or one that has been put around ours.
+
+    Either way the calls pass ours, and a second one would see them twice. Wrappers show the
+    attributes of what they wrap, so the mark is seen through them.
+    """
+    return hasattr(function, _MARK)
+
+
+def unbound(method: Any) -> Any:
+    """Return *method*, as it stands in its class, as a function that takes the instance first.
+
+    Others put descriptors there that are more than functions (wrapt's do): called as
+    they are, they take the instance for the first argument.
+    """
+    if type(method) is FunctionType:
+        return method
+
+    @wraps(method)
+    def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
+        return method.__get__(instance, type(instance))(*args, **kwargs)
+
+    return call
 
 
 def replace(owner: Any, name: str, wrapper: Any) -> Callable[[], None]:
@@ -26,8 +48,7 @@ def replace(owner: Any, name: str, wrapper: Any) -> Callable[[], None]:
     since keeps it, and a wrapper without a tap passes everything through.
     """
     original = vars(owner)[name]
-    # `functools.wraps` copies attributes, so being marked is not enough: the mark names its bearer.
-    setattr(wrapper, _MARK, wrapper)
+    setattr(wrapper, _MARK, True)
     setattr(owner, name, wrapper)
 
     def undo() -> None:
