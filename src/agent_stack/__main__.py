@@ -1,20 +1,29 @@
-"""``agent-step-log`` and ``python -m agent_stack``."""
+"""``agent-step-log``, ``python -m agent_stack`` and ``agenttap``."""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
-__all__ = ["main"]
+__all__ = ["agenttap_main", "main"]
 
 _NEEDED = ("click", "rich")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status. Without click and rich, say how to get them."""
-    try:
-        from agent_stack._cli import run
+    return _run("agent_stack._cli", arguments)
 
-        return run(arguments)
+
+def agenttap_main(arguments: list[str] | None = None) -> int:
+    """Run ``agenttap``, the commands that read tapes; as `main`."""
+    return _run("agent_stack._tap_cli", arguments)
+
+
+def _run(module: str, arguments: list[str] | None) -> int:
+    try:
+        status: int = import_module(module).run(arguments)
+        return status
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _NEEDED:
             raise

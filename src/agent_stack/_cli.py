@@ -1,7 +1,7 @@
 """The command line as a tree of commands; what can go wrong becomes one sentence and an exit status.
 
     0     done
-    1     verify found errors
+    1     verify found errors, scan found secrets
     2     something the caller can mend: one sentence on stderr
     130   Ctrl-C
     141   whoever read the output has gone (`... | head`)
@@ -14,13 +14,17 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from agent_stack import _safe
 from agent_stack.errors import CommandError
 
-__all__ = ["COMPLETE_VARIABLE", "PROGRAM", "cli", "run"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["COMPLETE_VARIABLE", "PROGRAM", "Commands", "cli", "run"]
 
 PROGRAM = "agent-step-log"
 
@@ -34,6 +38,9 @@ COMMANDS = {
     "show": "show",
     "tail": "tail",
     "stats": "stats",
+    "wire": "wire",
+    "scan": "scan",
+    "redecode": "redecode",
     "import": "import_",
     "verify": "verify",
     "repair": "repair",
@@ -41,14 +48,16 @@ COMMANDS = {
 }
 
 
-class _Commands(click.Group):
+class Commands(click.Group):
     """The group; a command's module is imported when it is asked for."""
 
+    names: Iterable[str] = tuple(COMMANDS)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's own signature
-        return list(COMMANDS)
+        return list(self.names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.names:
             return None
         command: click.Command = import_module(f"agent_stack.commands.{COMMANDS[cmd_name]}").command
         return command
@@ -64,7 +73,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 
 
 @click.group(
-    cls=_Commands,
+    cls=Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
@@ -74,6 +83,7 @@ Examples:
   agent-step-log show                    the last run as a tree
   agent-step-log show logs 3f9a1c2b      that run, by the end of its id
   agent-step-log tail -f                 every step as it happens
+  agent-step-log wire                    what was sent to the model, and what came back
   agent-step-log import claude-code      what Claude Code left on this machine
 """,
 )
@@ -96,10 +106,16 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def run(arguments: list[str] | None = None) -> int:
-    """Run one command line and return its exit status. Never raises what a person can mend."""
+def run(arguments: list[str] | None = None, group: click.Group | None = None, program: str = PROGRAM) -> int:
+    """Run one command line and return its exit status. Never raises what a person can mend.
+
+    Args:
+        arguments: Default: those of the process.
+        group: The commands. Default: all of them.
+        program: What messages call the program.
+    """
     try:
-        result = _invoke(sys.argv[1:] if arguments is None else arguments)
+        result = _invoke(sys.argv[1:] if arguments is None else arguments, group or cli, program)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
@@ -107,17 +123,17 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except click.UsageError as error:
-        return _usage(error)
+        return _fail(program, _usage(error, program))
     except click.ClickException as error:
-        return _fail(error.format_message())
+        return _fail(program, error.format_message())
     except CommandError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(program, str(error), error.exit_code)
     except Exception as error:
         sentence = _sentence(error)
         if sentence is None:
             raise
         _flush_or_drop_output()
-        return _fail(sentence)
+        return _fail(program, sentence)
     return result
 
 
@@ -133,25 +149,25 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _invoke(arguments: list[str]) -> int:
+def _invoke(arguments: list[str], group: click.Group, program: str) -> int:
     """Do what `click.Command.main` does, but leave every exception to `run`."""
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
         from click.shell_completion import shell_complete
 
-        return shell_complete(cli, {}, PROGRAM, COMPLETE_VARIABLE, instruction)
+        return shell_complete(group, {}, program, COMPLETE_VARIABLE, instruction)
     try:
-        with cli.make_context(PROGRAM, list(arguments)) as context:
-            result = cli.invoke(context)
+        with group.make_context(program, list(arguments)) as context:
+            result = group.invoke(context)
     except click.exceptions.Exit as ending:
         return ending.exit_code
     return result if isinstance(result, int) else 0
 
 
-def _usage(error: click.UsageError) -> int:
-    path = error.ctx.command_path if error.ctx is not None else PROGRAM
+def _usage(error: click.UsageError, program: str) -> str:
+    path = error.ctx.command_path if error.ctx is not None else program
     message = " ".join(error.format_message().split())
-    return _fail(f"{message} See {path} --help.")
+    return f"{message} See {path} --help."
 
 
 def _sentence(error: Exception) -> str | None:
@@ -160,12 +176,16 @@ def _sentence(error: Exception) -> str | None:
 
     if isinstance(error, StepLogError):
         return str(error)
+    # A tape's errors can only come from where the tap has been imported.
+    tap_errors = sys.modules.get("agenttap.errors")
+    if tap_errors is not None and isinstance(error, tap_errors.TapError):
+        return str(error)
     if isinstance(error, OSError):
         why = error.strerror or type(error).__name__
         return f"{os.fspath(error.filename)}: {why}." if error.filename is not None else f"{why}."
     return None
 
 
-def _fail(sentence: str, exit_code: int = 2) -> int:
-    print(f"{PROGRAM}: {_safe.line(sentence)}", file=sys.stderr)  # noqa: T201
+def _fail(program: str, sentence: str, exit_code: int = 2) -> int:
+    print(f"{program}: {_safe.line(sentence)}", file=sys.stderr)  # noqa: T201
     return exit_code

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agenttap._redact import Redactor
-    from agenttap._scan import Finding, scan
+    from agenttap._scan import Finding, Scan, Unread, scan
     from agenttap._tap import Tap, install, uninstall
     from agenttap._tape_reader import Tape, TapedExchange
     from agenttap._transport import TapTransport
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Finding",
     "Redactor",
+    "Scan",
     "Tap",
     "TapTransport",
     "TapWarning",
     "Tape",
     "TapedExchange",
+    "Unread",
     "install",
     "scan",
     "uninstall",
@@ -34,11 +36,13 @@ __all__ = [
 _HOMES = {
     "Finding": "_scan",
     "Redactor": "_redact",
+    "Scan": "_scan",
     "Tap": "_tap",
     "TapTransport": "_transport",
     "TapWarning": "errors",
     "Tape": "_tape_reader",
     "TapedExchange": "_tape_reader",
+    "Unread": "_scan",
     "install": "_tap",
     "scan": "_scan",
     "uninstall": "_tap",

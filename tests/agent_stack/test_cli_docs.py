@@ -14,6 +14,7 @@ import pytest
 
 from agent_stack._cli import COMMANDS, PROGRAM
 from agent_stack._cli import cli as group
+from tests.agent_stack.wire_tapes import whole_run, write_tape
 
 if TYPE_CHECKING:
     from tests.agent_stack.conftest import Cli
@@ -88,6 +89,9 @@ class TestExamples:
     @pytest.fixture
     def prepared(self, cli: Cli, logs: Path, tmp_path: Path) -> Any:
         """A directory with everything the examples name."""
+        for exchanges in (whole_run(), whole_run()[1:3]):
+            write_tape(logs, *exchanges, writer=f"0a1b2c3{len(exchanges)}")
+        write_tape(tmp_path, *whole_run(), name="run.tape.zst")
         shutil.copytree(logs, tmp_path / "demo-logs")
         (
             tmp_path / "demo-logs" / "c.jsonl"
