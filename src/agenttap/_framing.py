@@ -240,9 +240,7 @@ class _Sse(_Held):
         events: list[Event] = []
         append, decode, names = events.append, _decode, self._names
         if self._is_first and parts:
-            self._is_first = False
-            append(self._message(parts[0] + b"\n\n"))
-            del parts[0]
+            append(self._message(parts.pop(0) + b"\n\n"))
         for part in parts:
             name = None
             if part.startswith(b"event: "):

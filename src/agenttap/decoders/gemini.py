@@ -162,8 +162,8 @@ class ContentDecoder(Decoder):
             self.fail(data)
             return False
         usage = data.get("usageMetadata")
-        if type(usage) is dict and "trafficType" in usage:
-            self._tier = usage["trafficType"]
+        if type(usage) is dict:
+            self._tier = usage.get("trafficType") or usage.get("serviceTier") or self._tier
         if self._request.is_streamed is False:
             self._whole = content_fields(data)
             self.is_complete = True

@@ -40,7 +40,8 @@ def tool_results(body: dict[str, Any]) -> list[ToolResult]:
         if call_id is None:
             continue
         if kind.endswith("_output"):
-            history.result(call_id, None, item.get("output"))
+            if "output" in item:  # a search for tools answers with tools: it was run by the server
+                history.result(call_id, None, item["output"])
         elif "_call" in kind:
             history.call(call_id, text(item.get("name")) or kind, _given(item))
     return history.results
