@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import suppress
 from contextvars import ContextVar
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -184,6 +185,11 @@ class MeasuredStep:
             return
         failure = error if error is not None else self.error
         self._finish(round((perf_counter() - self._start) * 1000, 3), failure)
+
+    def forget(self) -> None:
+        """Never write the record that ends it: in a forked child, it is the parent's to end."""
+        with suppress(AttributeError):
+            del self._live
 
     def is_running(self) -> bool:
         """False for a scope opened in a generator's body while that generator is suspended."""

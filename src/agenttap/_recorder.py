@@ -158,7 +158,10 @@ class RunRecorder:
     def part(self, capture: Capture) -> None:
         """Take down what a long stream has brought so far."""
         try:
-            exchange: Exchange = capture.state  # type: ignore[assignment]
+            exchange = capture.state
+            if not isinstance(exchange, Exchange):  # it has ended: nobody waits for more
+                capture.chunks = []
+                return
             self._write_body({"type": "part", "n": exchange.n}, capture, exchange, is_last=False)
         except Exception as error:  # noqa: BLE001
             capture.chunks = []
@@ -172,6 +175,9 @@ class RunRecorder:
             self._ended(capture)
         except Exception as error:  # noqa: BLE001
             self._on_error(error)
+        # An agent may keep its responses, and a response keeps its capture.
+        capture.state = capture.body = None
+        capture.headers, capture.chunks = [], []
 
     def _ended(self, capture: Capture) -> None:
         exchange: Exchange = capture.state  # type: ignore[assignment]
@@ -233,7 +239,12 @@ class RunRecorder:
         """Forget everything: this process is a fork, and all of it is its parent's."""
         self._lock = RLock()
         self.is_closed = True
+        for capture in self.open:
+            if isinstance(capture.state, Exchange) and capture.state.call is not None:
+                capture.state.call.step.forget()
         self.open.clear()
+        if self._steps is not None:
+            self._steps.forget()
         self.tape.abandon()
 
 

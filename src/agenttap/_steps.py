@@ -200,6 +200,11 @@ class StepWriter:
         for call in waiting:
             self._end(call)
 
+    def forget(self) -> None:
+        """In a forked child: what waits here is the parent's to end."""
+        for call in self._waiting:
+            call.step.forget()
+
     # -- tools -----------------------------------------------------------------
 
     def _ask(self, calls: list[ToolCall], exchange: Exchange, call: Call) -> None:

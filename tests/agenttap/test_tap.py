@@ -205,6 +205,31 @@ class TestRuns:
         assert len(calls) == 3
         assert len({call.writer for call in calls}) == 2
 
+    def test_a_call_that_waits_to_be_repeated_is_not_ended_by_a_forked_child(
+        self, provider: Provider, tmp_path: Path
+    ) -> None:
+        code = (
+            "import gc, os, sys, agent_stack, httpx2\n"
+            "agent_stack.install('logs/run.jsonl')\n"
+            "httpx2.post(sys.argv[1], content=sys.argv[2])\n"
+            "child = os.fork()\n"
+            "if not child: gc.collect(); sys.exit()\n"
+            "os.waitpid(child, 0)\n"
+        )
+        asked = json.dumps(body(model="claude-test-503-always"))
+        command = [sys.executable, "-c", code, f"{provider.url}/v1/messages", asked]
+        subprocess.run(command, cwd=tmp_path, check=True)
+
+        calls = [record for record in read_log(tmp_path / "logs") if record.type == "llm_call"]
+        assert [(call.step, call.writer, call.error_type) for call in calls] == [(1, None, "api_error")]
+
+    def test_a_response_that_is_kept_keeps_nothing_of_ours(self, provider: Provider, tmp_path: Path) -> None:
+        with Tap(tmp_path):
+            answer = post(provider)
+            capture = answer.stream._stream._capture  # type: ignore[attr-defined]
+
+        assert (capture.state, capture.body, capture.chunks, capture.headers) == (None, None, [], [])
+
 
 class TestInstall:
     def test_the_bus_hears_of_each_step(self, provider: Provider, tmp_path: Path) -> None:
