@@ -215,13 +215,15 @@ class _Sse(_Held):
             if _MESSAGE_END.search(self._held, seen) is None:
                 return self._give_up(self._held) if len(self._held) > MAX_EVENT_BYTES else []
             data = bytes(self._held)
-        if b"\r" in data:
+        returns = data.count(b"\r")
+        if not returns or returns == data.count(b"\r\n") == data.count(b"\n"):
+            line_end = b"\r\n" if returns else b"\n"
+            parts = data.split(line_end * 2)
+            rest = parts.pop()
+            events = self._messages(parts, line_end)
+        else:
             parts, rest = self._cut(data)
             events = [self._message(part) for part in parts]
-        else:
-            parts = data.split(b"\n\n")
-            rest = parts.pop()
-            events = self._messages(parts)
         self._held = bytearray(rest)
         return events
 
@@ -235,27 +237,29 @@ class _Sse(_Held):
             begin = end
         return parts, data[begin:]
 
-    def _messages(self, parts: list[bytes]) -> list[Event]:
-        """Read messages without a CR, their empty line left out: nearly all there are."""
+    def _messages(self, parts: list[bytes], line_end: bytes) -> list[Event]:
+        """Read messages with one kind of line ending, their empty line left out: nearly all there are."""
         events: list[Event] = []
+        data_line, end = line_end + b"data: ", line_end * 2
+        skipped = len(data_line)
         append, decode, names = events.append, _decode, self._names
         if self._is_first and parts:
-            append(self._message(parts.pop(0) + b"\n\n"))
+            append(self._message(parts.pop(0) + end))
         for part in parts:
             name = None
             if part.startswith(b"event: "):
-                at = part.find(b"\ndata: ")
+                at = part.find(data_line)
                 name = names.get(part[7:at])
-                data = part[at + 7 :] if at > 0 and name is not None else b""
+                data = part[at + skipped :] if at > 0 and name is not None else b""
             else:
                 data = part[6:] if part.startswith(b"data: ") else b""
             if data and b"\n" not in data:
                 try:
-                    append(Event(part + b"\n\n", decode(data), name))
+                    append(Event(part + end, decode(data), name))
                     continue
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     pass
-            append(self._message(part + b"\n\n"))
+            append(self._message(part + end))
         return events
 
     def _message(self, raw: bytes) -> Event:
@@ -421,6 +425,7 @@ class _Frames(_Held):
     def __init__(self) -> None:
         super().__init__()
         self._wanted = 12  # bytes without which nothing can be done
+        self._headers: dict[bytes, dict[str, str]] = {}  # those seen: nearly all frames share a few
 
     def _feed(self, data: bytes) -> list[Event]:
         self._held += data
@@ -440,26 +445,30 @@ class _Frames(_Held):
             frame = held[at : at + total]
             if crc32(frame[:-4]) != _UINT32.unpack_from(frame, total - 4)[0]:
                 return [*events, *self._give_up(held[at:])]
-            events.append(_frame(frame, headers))
+            events.append(self._event(frame, headers))
             at += total
         del self._held[:at]
         return events
 
+    def _event(self, raw: bytes, headers_bytes: int) -> Event:
+        block = raw[12 : 12 + headers_bytes]
+        headers = self._headers.get(block)
+        if headers is None:
+            headers = _frame_headers(block)
+            if len(self._headers) < 64:
+                self._headers[block] = headers
+        data = decode_json(raw[12 + headers_bytes : -4])
+        name = headers.get(":event-type") or headers.get(":exception-type") or headers.get(":error-code")
+        if data is None and ":error-message" in headers:
+            data = {"message": headers[":error-message"]}
+        if type(data) is dict and type(data.get("bytes")) is str:
+            inner = _from_base64(data["bytes"])
+            data = data if inner is None else inner
+        return Event(raw, data, name)
+
     def _end(self) -> list[Event]:
         held, self._held = bytes(self._held), bytearray()
         return [Event(held)] if held else []
-
-
-def _frame(raw: bytes, headers_bytes: int) -> Event:
-    headers = _frame_headers(raw[12 : 12 + headers_bytes])
-    data = decode_json(raw[12 + headers_bytes : -4])
-    name = headers.get(":event-type") or headers.get(":exception-type") or headers.get(":error-code")
-    if data is None and ":error-message" in headers:
-        data = {"message": headers[":error-message"]}
-    if type(data) is dict and type(data.get("bytes")) is str:
-        inner = _from_base64(data["bytes"])
-        data = data if inner is None else inner
-    return Event(raw, data, name)
 
 
 def _from_base64(text: str) -> Any:

@@ -109,12 +109,16 @@ class _Block:
         self._citations: list[Any] = []
 
     def add(self, delta: Parts) -> None:
-        kind = text(delta.get("type"))
-        if kind in _DELTAS:
-            source, key = _DELTAS[kind]
-            if key not in self._texts:
-                self._texts[key] = Text(self._budget)
-            self._texts[key].add(delta.get(source))
+        kind = delta.get("type")
+        if type(kind) is not str:
+            return
+        place = _DELTAS.get(kind)
+        if place is not None:
+            source, key = place
+            pieces = self._texts.get(key)
+            if pieces is None:
+                pieces = self._texts[key] = Text(self._budget)
+            pieces.add(delta.get(source))
         elif kind == "citations_delta" and len(self._citations) < MAX_BLOCKS:
             self._citations.append(self._budget.keep(tree(members(delta.get("citation")))))
 
@@ -154,9 +158,10 @@ class MessageStream:
         """Take one event; False if it is none of this API."""
         kind = text(parts.get("type"))
         if kind == "content_block_delta":
-            block = self._blocks.get(count(parts.get("index")) or 0)
+            index, delta = parts.get("index"), parts.get("delta")
+            block = self._blocks.get(index if type(index) is int else count(index) or 0)
             if block is not None:
-                block.add(members(parts.get("delta")))
+                block.add(delta if type(delta) is dict else members(delta))
         elif kind == "content_block_start":
             self._open(count(parts.get("index")), parts.get("content_block"))
         elif kind == "message_start":

@@ -88,6 +88,9 @@ class _Block:
         self._redacted: Any = None
 
     def add(self, delta: Parts) -> None:
+        if len(delta) == 1 and type(delta.get("text")) is str:
+            self._texts["text"].add(delta["text"])
+            return
         self._texts["text"].add(delta.get("text"))
         self._texts["input"].add(members(delta.get("toolUse")).get("input"))
         reasoning = members(delta.get("reasoningContent"))
@@ -124,9 +127,7 @@ class ConverseStream:
             return False
         event = members(parts[kind])
         if kind == "contentBlockDelta":
-            block = self._block(event, {})
-            if block is not None:
-                block.add(members(event.get("delta")))
+            self.add_delta(event)
         elif kind == "contentBlockStart":
             self._block(event, tree(members(event.get("start"))))
         elif kind == "messageStop":
@@ -134,6 +135,15 @@ class ConverseStream:
         elif kind == "metadata":
             self._parts |= {name: tree(event[name]) for name in ("usage", "trace") if name in event}
         return True
+
+    def add_delta(self, event: Parts) -> None:
+        """Take the payload of a contentBlockDelta."""
+        index, delta = event.get("contentBlockIndex"), event.get("delta")
+        block = self._blocks.get(index) if type(index) is int else None
+        if block is None:
+            block = self._block(event, {})
+        if block is not None:
+            block.add(delta if type(delta) is dict else members(delta))
 
     def _block(self, event: Parts, start: Parts) -> _Block | None:
         index = count(event.get("contentBlockIndex")) or 0

@@ -69,6 +69,11 @@ def _tokens(usage: Parts) -> Parts:
     )
 
 
+def _plain(value: Any) -> Parts:
+    """Return the parts of *value*; those of plain JSON are not copied."""
+    return value if type(value) is dict else members(value)
+
+
 class _Block:
     """One block of the content: text, or thinking."""
 
@@ -79,7 +84,8 @@ class _Block:
     def add(self, content: Parts) -> None:
         self._kind = self._kind or text(content.get("type"))
         for name, pieces in self._texts.items():
-            pieces.add(content.get(name))
+            if name in content:
+                pieces.add(content[name])
 
     def value(self) -> Parts:
         said = {name: found for name, pieces in self._texts.items() if (found := pieces.value())}
@@ -118,14 +124,14 @@ class CohereStream:
         kind = text(parts.get("type"))
         if kind not in _EVENTS:
             return False
-        delta = members(parts.get("delta"))
-        message = members(delta.get("message"))
+        delta = _plain(parts.get("delta"))
+        message = _plain(delta.get("message"))
         index = count(parts.get("index")) or 0
         if kind in ("content-delta", "content-start"):
             if index not in self._blocks and len(self._blocks) < MAX_BLOCKS:
                 self._blocks[index] = _Block(self._budget)
             if index in self._blocks:
-                self._blocks[index].add(members(message.get("content")))
+                self._blocks[index].add(_plain(message.get("content")))
         elif kind == "tool-plan-delta":
             self._plan.add(message.get("tool_plan"))
         elif kind == "tool-call-start":

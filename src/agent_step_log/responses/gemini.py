@@ -116,6 +116,12 @@ class _Candidate:
             if not self._continues(part) and len(self._parts) < MAX_BLOCKS:
                 self._append(part)
 
+    def add_text(self, parts: object) -> bool:
+        if type(parts) is not list or len(parts) != 1:
+            return False
+        part = parts[0]
+        return type(part) is dict and type(part.get("text")) is str and self._continues(part)
+
     def _continues(self, part: Parts) -> bool:
         """Add *part* to the one before, if it is more of the same."""
         before, pieces = self._parts[-1] if self._parts else ({}, None)
@@ -183,6 +189,25 @@ class ContentStream:
                 self._candidates[index] = _Candidate(self._budget)
             if index in self._candidates:
                 self._candidates[index].add(candidate)
+        return True
+
+    def add_text(self, parts: Parts) -> bool:
+        """Take *parts* if they do no more than continue the text of one candidate: nearly all chunks do.
+
+        False: they were not taken, `add` has to. *parts* are plain JSON.
+        """
+        candidates, usage = parts.get("candidates"), parts.get("usageMetadata")
+        if type(candidates) is not list or len(candidates) != 1 or "promptFeedback" in parts:
+            return False
+        candidate = candidates[0]
+        if type(candidate) is not dict or "finishReason" in candidate or "finish_reason" in candidate:
+            return False
+        index, content = candidate.get("index", 0), candidate.get("content")
+        begun = self._candidates.get(index) if type(index) is int else None
+        if begun is None or type(content) is not dict or not begun.add_text(content.get("parts")):
+            return False
+        if type(usage) is dict:
+            self._parts["usageMetadata"] = usage
         return True
 
     def fields(self) -> Parts:

@@ -193,6 +193,15 @@ class _Choice:
         if type(delta.get("function_call")) is dict:
             self._add_call({"index": -1, "function": delta["function_call"]})
 
+    def add_text(self, delta: Parts) -> bool:
+        for name, said in delta.items():
+            if said is not None and (type(said) is not str or name not in _PLAIN):
+                return False
+        for name, said in delta.items():
+            if said and name != "role":
+                self._texts[name].add(said)
+        return True
+
     def _add_content_blocks(self, blocks: object) -> None:
         """Mistral's way of thinking aloud: content is a list while it does."""
         for block in dicts(blocks):
@@ -228,6 +237,9 @@ class _Choice:
         return {"message": message, "finish_reason": self.finish_reason}
 
 
+_PLAIN = frozenset({*_TEXTS, "role"})
+
+
 class ChatStream:
     """The chunks of one streamed completion, put together."""
 
@@ -255,6 +267,23 @@ class ChatStream:
         for choice in choices:
             self._add_choice(choice)
         return True
+
+    def add_text(self, parts: Parts) -> bool:
+        """Take *parts* if they do no more than continue the texts of one choice: nearly all chunks do.
+
+        False: they were not taken, `add` has to. *parts* are plain JSON.
+        """
+        choices = parts.get("choices")
+        if type(choices) is not list or len(choices) != 1 or parts.get("usage") or "error" in parts:
+            return False
+        choice = choices[0]
+        if type(choice) is not dict or choice.get("finish_reason") is not None or "x_groq" in parts:
+            return False
+        index, delta = choice.get("index"), choice.get("delta")
+        begun = self._choices.get(index) if type(index) is int else None
+        if begun is None or type(delta) is not dict:
+            return False
+        return begun.add_text(delta)
 
     def _add_choice(self, choice: Parts) -> None:
         index = count(choice.get("index")) or 0

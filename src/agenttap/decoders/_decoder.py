@@ -43,13 +43,13 @@ class Decoder:
     def add(self, event: Event) -> bool:
         """Take the next event; True if it carries content."""
         data = event.data
+        self._name = event.name
         try:
+            if type(data) is dict and not self._is_refused:
+                return self._take(data)
             if self._is_refused:
                 self._refuse(event)
                 return False
-            self._name = event.name
-            if type(data) is dict:
-                return self._take(data)
             if type(data) is list:
                 for item in dicts(data):
                     self._take(item)

@@ -122,4 +122,6 @@ def _unknown(path: str, body: bytes | None) -> str | None:
     has = _Looking(body)
     if has.any(b'"messages"') and has.any(b'"role"') and not has.any(b'"jsonrpc"'):
         return "unknown"
-    return "unknown" if has.any(b'"model"') and has.any(b'"prompt"', b'"contents"', b'"chat_history"') else None
+    return (
+        "unknown" if has.any(b'"model"') and has.any(b'"prompt"', b'"contents"', b'"chat_history"') else None
+    )

@@ -11,6 +11,7 @@ from agent_step_log.responses.anthropic import MessageStream, message_fields
 from agent_step_log.responses.reading import dicts, members, text
 from agenttap.decoders._decoder import Decoder, arguments_of, texts
 from agenttap.decoders._history import History
+from agenttap.decoders._in_words import results_in_words
 from agenttap.decoders._types import RequestFacts, ResponseFacts, ToolCall, ToolResult
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def tool_results(body: dict[str, Any]) -> list[ToolResult]:
                 history.call(block.get("id"), block.get("name"), block.get("input"))
             elif kind == "tool_result":
                 history.result(block.get("tool_use_id"), None, block.get("content"), block.get("is_error"))
-    return history.results
+    # Some frameworks tell the model of its tools in plain words.
+    return history.results or list(results_in_words(dicts(body.get("messages"))))
 
 
 def message_list(body: dict[str, Any]) -> list[tuple[str, Any]]:

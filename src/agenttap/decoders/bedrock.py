@@ -111,7 +111,7 @@ class ConverseDecoder(Decoder):
             self.is_complete = True
             return True
         if name == "contentBlockDelta":
-            self._stream.add({name: data})
+            self._stream.add_delta(data)
             return True
         if name not in _EVENTS:
             self.fail(data, name)

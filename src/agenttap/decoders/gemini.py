@@ -157,7 +157,8 @@ class ContentDecoder(Decoder):
         self._whole: dict[str, Any] | None = None
 
     def _take(self, data: dict[str, Any]) -> bool:
-        data = members(data.get("response")) or data
+        if "response" in data:
+            data = members(data["response"]) or data
         if data.get("error"):
             self.fail(data)
             return False
@@ -167,6 +168,8 @@ class ContentDecoder(Decoder):
         if self._request.is_streamed is False:
             self._whole = content_fields(data)
             self.is_complete = True
+            return True
+        if self._stream.add_text(data):
             return True
         if not self._stream.add(data):
             return False

@@ -123,6 +123,8 @@ class ChatDecoder(Decoder):
         self._marks: dict[str, Any] = {}
 
     def _take(self, data: dict[str, Any]) -> bool:
+        if self._stream.add_text(data):
+            return any(data["choices"][0]["delta"].values())
         if "service_tier" in data:
             self._tier = data["service_tier"] or self._tier
         if data.get("error"):
