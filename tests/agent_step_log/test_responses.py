@@ -993,3 +993,91 @@ class TestAnything:
     def test_arbitrary_json_never_raises(self, value: Any) -> None:
         check(response_fields(value))
         check(streamed([value]))
+
+
+class TestOtherApis:
+    COHERE: dict[str, Any] = {
+        "id": "c1",
+        "finish_reason": "TOOL_CALL",
+        "message": {
+            "role": "assistant",
+            "tool_plan": "Look.",
+            "tool_calls": [{"id": "t", "type": "function", "function": {"name": "n", "arguments": "{}"}}],
+        },
+        "usage": {
+            "billed_units": {"input_tokens": 7, "output_tokens": 2},
+            "tokens": {"input_tokens": 90, "output_tokens": 4},
+            "cached_tokens": 64,
+        },
+    }
+
+    def test_cohere_counts_the_whole_prompt_and_not_what_is_billed(self) -> None:
+        fields = response_fields(self.COHERE)
+
+        assert fields.pop("usage") == self.COHERE["usage"]
+        assert fields.pop("output") == self.COHERE["message"]
+        assert fields == {
+            "provider": "cohere",
+            "stop_reason": "TOOL_CALL",
+            "request_id": "c1",
+            "tool_calls": [{"id": "t", "name": "n"}],
+            "input_tokens": 90,
+            "output_tokens": 4,
+            "cache_read_tokens": 64,
+        }
+
+    def test_cohere_stream_says_what_the_whole_says(self) -> None:
+        call = {"id": "t", "type": "function", "function": {"name": "n", "arguments": ""}}
+        events: list[Any] = [
+            {"type": "message-start", "id": "c1", "delta": {"message": {"role": "assistant"}}},
+            {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "Lo"}}},
+            {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "ok."}}},
+            {"type": "tool-call-start", "index": 0, "delta": {"message": {"tool_calls": call}}},
+            {
+                "type": "tool-call-delta",
+                "index": 0,
+                "delta": {"message": {"tool_calls": {"function": {"arguments": "{}"}}}},
+            },
+            {"type": "tool-call-end", "index": 0},
+            {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL", "usage": self.COHERE["usage"]}},
+        ]
+
+        assert streamed(events) == response_fields(self.COHERE)
+
+    def test_ollama_stream_says_what_the_whole_says(self) -> None:
+        counts = {"prompt_eval_count": 9, "eval_count": 3, "total_duration": 5000}
+        whole = {
+            "model": "m",
+            "message": {"role": "assistant", "content": "Hello", "thinking": "Hm"},
+            "done": True,
+            "done_reason": "stop",
+            **counts,
+        }
+        pieces: list[Any] = [
+            {"model": "m", "message": {"role": "assistant", "content": "", "thinking": "Hm"}, "done": False},
+            {"model": "m", "message": {"role": "assistant", "content": "Hel"}, "done": False},
+            {"model": "m", "message": {"role": "assistant", "content": "lo"}, "done": False},
+            {**whole, "message": {"role": "assistant", "content": ""}},
+        ]
+
+        assert streamed(pieces) == response_fields(whole)
+        assert response_fields(whole)["usage"] == counts
+        assert response_fields(whole)["input_tokens"] == 9
+
+    def test_interaction_adds_the_thoughts_that_stand_beside_the_output(self) -> None:
+        usage = {"total_input_tokens": 10, "total_output_tokens": 5, "total_thought_tokens": 3}
+        steps = [{"type": "model_output", "content": [{"type": "text", "text": "Hi"}]}]
+        interaction = {
+            "id": "i",
+            "object": "interaction",
+            "status": "completed",
+            "model": "g",
+            "steps": steps,
+        }
+
+        beside = response_fields({**interaction, "usage": {**usage, "total_tokens": 18}})
+        inside = response_fields({**interaction, "usage": {**usage, "total_tokens": 15}})
+
+        assert (beside["output_tokens"], beside["reasoning_tokens"]) == (8, 3)
+        assert (inside["output_tokens"], inside["reasoning_tokens"]) == (5, 3)
+        assert (beside["model"], beside["stop_reason"], beside["output"]) == ("g", "completed", steps)

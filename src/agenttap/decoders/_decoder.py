@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from agent_step_log.responses.reading import dicts, members, parse_arguments, text
 from agenttap.decoders._errors import Failure, body_error, page_error
@@ -12,20 +12,10 @@ from agenttap.decoders._types import RequestFacts, ResponseFacts, ToolCall
 if TYPE_CHECKING:
     from agenttap._events import Event
 
-__all__ = ["Decoder", "Stream", "arguments_of", "chat_calls", "texts"]
+__all__ = ["Decoder", "arguments_of", "chat_calls", "place", "texts"]
 
 _REQUEST_IDS = ("request-id", "x-request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id")
 _MAX_PAGE = 16 * 1024  # bytes of an error page that are read
-
-
-class Stream(Protocol):
-    """What `agent_step_log.responses` puts a stream together with."""
-
-    def add(self, parts: dict[str, Any]) -> bool:
-        """Take one event; False if it is none of this API."""
-
-    def fields(self) -> dict[str, Any]:
-        """Return what is known so far."""
 
 
 class Decoder:
@@ -110,6 +100,11 @@ class Decoder:
 
     def _said(self, output: Any) -> tuple[str, str, list[ToolCall]]:
         raise NotImplementedError
+
+
+def place(value: Any) -> int | None:
+    """Return *value* if it is the place of something, and may name a channel."""
+    return value if type(value) is int else None
 
 
 def texts(parts: Any, key: str = "text") -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_step_log.responses.anthropic import MessageStream, message_fields
 from agent_step_log.responses.reading import dicts, members, text
-from agenttap.decoders._decoder import Decoder, arguments_of, texts
+from agenttap.decoders._decoder import Decoder, arguments_of, place, texts
 from agenttap.decoders._history import History
 from agenttap.decoders._in_words import results_in_words
 from agenttap.decoders._types import RequestFacts, ResponseFacts, ToolCall, ToolResult
@@ -71,13 +71,13 @@ def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
         if type(delta) is dict:
             key = _TEXTS.get(delta.get("type", ""))
             if key is not None and type(delta.get(key)) is str:
-                yield (key, data.get("index")), delta, key
+                yield (key, place(data.get("index"))), delta, key
     elif kind == "content_block_start":
         block = data.get("content_block")
         if type(block) is dict:
             for key in ("text", "thinking"):
                 if type(block.get(key)) is str:
-                    yield (key, data.get("index")), block, key
+                    yield (key, place(data.get("index"))), block, key
 
 
 def said(output: Any) -> tuple[str, str, list[ToolCall]]:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from agent_step_log.responses.bedrock import ConverseStream, converse_fields
 from agent_step_log.responses.reading import dicts, members, text
-from agenttap.decoders._decoder import Decoder, arguments_of, texts
+from agenttap.decoders._decoder import Decoder, arguments_of, place, texts
 from agenttap.decoders._history import History
 from agenttap.decoders._types import RequestFacts, ToolCall, ToolResult
 
@@ -65,7 +65,7 @@ def message_list(body: dict[str, Any]) -> list[tuple[str, Any]]:
 def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
     """Yield the strings of an event that continue a text; see the package."""
     data = members(data.get("contentBlockDelta")) or data
-    delta, index = data.get("delta"), data.get("contentBlockIndex")
+    delta, index = data.get("delta"), place(data.get("contentBlockIndex"))
     if type(delta) is not dict:
         return
     for name, container, key in (

@@ -78,9 +78,9 @@ def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
         for key in _PLAIN:
             if type(data.get(key)) is str:
                 yield (key,), data, key
-        for place, part in enumerate(dicts(data.get("outputs"))):  # Mistral
+        for index, part in enumerate(dicts(data.get("outputs"))):  # Mistral
             if type(part.get("text")) is str:
-                yield ("outputs", place), part, "text"
+                yield ("outputs", index), part, "text"
 
 
 class _PlainDecoder(Decoder):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_step_log.responses.cohere import CohereStream, cohere_fields
 from agent_step_log.responses.reading import members, text
-from agenttap.decoders._decoder import Decoder, chat_calls, texts
+from agenttap.decoders._decoder import Decoder, chat_calls, place, texts
 from agenttap.decoders.openai_chat import message_list, request_facts, tool_results
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
     message = delta.get("message") if type(delta) is dict else None
     if type(message) is not dict:
         return
-    index, content = data.get("index"), message.get("content")
+    index, content = place(data.get("index")), message.get("content")
     call = members(message.get("tool_calls")).get("function")
     for name, container, key in (
         ("text", content, "text"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_step_log.responses.gemini import ContentStream, content_fields
 from agent_step_log.responses.reading import dicts, members, text
-from agenttap.decoders._decoder import Decoder
+from agenttap.decoders._decoder import Decoder, place
 from agenttap.decoders._history import History
 from agenttap.decoders._types import RequestFacts, ToolCall, ToolResult
 
@@ -75,14 +75,14 @@ def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
     """Yield the strings of a chunk that continue a text; see the package."""
     data = members(data.get("response")) or data
     for candidate in dicts(data.get("candidates")):
-        content = candidate.get("content")
+        content, index = candidate.get("content"), place(candidate.get("index"))
         for part in dicts(content.get("parts")) if type(content) is dict else []:
             if type(part.get("text")) is str:
-                yield ("thought" if part.get("thought") else "text", candidate.get("index")), part, "text"
+                yield ("thought" if part.get("thought") else "text", index), part, "text"
             call = part.get("functionCall")
             for piece in dicts(call.get("partialArgs")) if type(call) is dict else []:
                 if type(piece.get("stringValue")) is str:
-                    yield ("args", candidate.get("index"), piece.get("jsonPath")), piece, "stringValue"
+                    yield ("args", index, text(piece.get("jsonPath"))), piece, "stringValue"
 
 
 def said(output: Any) -> tuple[str, str, list[ToolCall]]:

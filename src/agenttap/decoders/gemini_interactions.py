@@ -13,7 +13,7 @@ from agent_step_log.responses.gemini_interactions import (
     is_interaction,
 )
 from agent_step_log.responses.reading import dicts, members, text
-from agenttap.decoders._decoder import Decoder, arguments_of, texts
+from agenttap.decoders._decoder import Decoder, arguments_of, place, texts
 from agenttap.decoders._history import History
 from agenttap.decoders._types import RequestFacts, ToolCall, ToolResult
 
@@ -75,7 +75,7 @@ def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
     delta = data.get("delta")
     if data.get("event_type") != "step.delta" or type(delta) is not dict:
         return
-    kind, index = delta.get("type"), data.get("index")
+    kind, index = text(delta.get("type")), place(data.get("index"))
     key = "arguments" if kind == "arguments_delta" else "text"
     container: Any = delta.get("content") if kind == "thought_summary" else delta
     if type(container) is dict and type(container.get(key)) is str:

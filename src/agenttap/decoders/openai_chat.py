@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_step_log.responses.openai_chat import ChatStream, completion_fields
 from agent_step_log.responses.reading import dicts, members, text
-from agenttap.decoders._decoder import Decoder, arguments_of, chat_calls, texts
+from agenttap.decoders._decoder import Decoder, arguments_of, chat_calls, place, texts
 from agenttap.decoders._history import History
 from agenttap.decoders._in_words import results_in_words
 from agenttap.decoders._types import RequestFacts, ToolCall, ToolResult
@@ -70,7 +70,7 @@ def message_list(body: dict[str, Any]) -> list[tuple[str, Any]]:
 def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
     """Yield the strings of a chunk that continue a text; see the package."""
     for choice in dicts(data.get("choices")):
-        index, delta = choice.get("index"), choice.get("delta")
+        index, delta = place(choice.get("index")), choice.get("delta")
         if type(delta) is not dict:
             if type(choice.get("text")) is str:
                 yield ("text", index), choice, "text"
@@ -89,7 +89,7 @@ def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
             for kind, key in (("function", "arguments"), ("custom", "input")):
                 named = call.get(kind)
                 if type(named) is dict and type(named.get(key)) is str:
-                    yield ("call", index, call.get("index")), named, key
+                    yield ("call", index, place(call.get("index"))), named, key
         named = delta.get("function_call")
         if type(named) is dict and type(named.get("arguments")) is str:
             yield ("call", index, -1), named, "arguments"

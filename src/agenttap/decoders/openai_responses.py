@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_step_log.responses.openai_responses import ResponseStream, is_response, whole_response_fields
 from agent_step_log.responses.reading import dicts, members, text
-from agenttap.decoders._decoder import Decoder, arguments_of, texts
+from agenttap.decoders._decoder import Decoder, arguments_of, place, texts
 from agenttap.decoders._history import History
 from agenttap.decoders._types import RequestFacts, ToolCall, ToolResult
 
@@ -80,8 +80,8 @@ def deltas(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
     kind = data.get("type")
     if type(kind) is str and kind.endswith(".delta") and type(data.get("delta")) is str:
         # Item ids change from event to event behind some gateways; places do not.
-        place = data.get("content_index", data.get("summary_index"))
-        yield (kind, data.get("output_index"), place), data, "delta"
+        part = place(data.get("content_index", data.get("summary_index")))
+        yield (kind, place(data.get("output_index")), part), data, "delta"
 
 
 def said(output: Any) -> tuple[str, str, list[ToolCall]]:
