@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -996,7 +996,7 @@ class TestAnything:
 
 
 class TestOtherApis:
-    COHERE: dict[str, Any] = {
+    COHERE: ClassVar[dict[str, Any]] = {
         "id": "c1",
         "finish_reason": "TOOL_CALL",
         "message": {
