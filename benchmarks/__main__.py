@@ -58,7 +58,7 @@ def main() -> int:
     parser.add_argument(
         "--transcripts",
         type=Path,
-        default=Path("../shared/data"),
+        default=Path("transcripts"),
         help="agents' transcripts to make dialogues of; generated ones where there are none",
     )
     options = parser.parse_args()

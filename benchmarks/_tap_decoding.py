@@ -9,6 +9,7 @@ from zlib import crc32
 
 import msgspec
 
+from agenttap._exchange import SLICE_BYTES
 from agenttap._framing import splitter
 from agenttap.decoders import request_facts, response_decoder
 from benchmarks._tap_dialogues import stream_of
@@ -153,7 +154,7 @@ def _ollama(tokens: list[str], arguments: str) -> list[bytes]:
 
 
 def decode_all(api: str, bodies: Iterable[bytes], headers: dict[str, str]) -> tuple[int, float]:
-    """Decode *bodies*, each fed whole; return bytes and CPU seconds."""
+    """Decode *bodies*, in slices as the recorder does; return bytes and CPU seconds."""
     size, start = 0, thread_time()
     for body in bodies:
         size += len(body)
@@ -161,7 +162,10 @@ def decode_all(api: str, bodies: Iterable[bytes], headers: dict[str, str]) -> tu
         facts = request_facts(api, "https://host/models/m:streamGenerateContent", {"stream": True})
         cut = splitter(api, 200, headers)
         decoder = response_decoder(api, status=200, headers=headers, request=facts)
-        for event in (*cut.feed(body), *cut.end()):
+        for begin in range(0, len(body), SLICE_BYTES):
+            for event in cut.feed(body[begin : begin + SLICE_BYTES]):
+                decoder.add(event)
+        for event in cut.end():
             decoder.add(event)
         found = decoder.facts()
         if not found.text:

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 #: Bytes of a body held in memory before they go to the tape.
-FLUSH_BYTES = 512 * 1024
+FLUSH_BYTES = 256 * 1024
 #: Seconds after which what has arrived goes to the tape, so that a kill does not take it.
 FLUSH_S = 1.0
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from hashlib import sha256
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from agenttap.decoders import ResponseFacts
 
 __all__ = ["Exchange", "first_value"]
+
+#: Bytes of a body that are read at a time.
+SLICE_BYTES = 32 * 1024
 
 _decode = msgspec.json.Decoder().decode
 
@@ -112,12 +116,12 @@ class Exchange:
         """Read what has arrived; return the keys `body`, `at` and `edits` of the tape's line."""
         chunks, capture.chunks = capture.chunks, []
         self.take_head(capture, redactor)
-        for _, data in chunks:
-            self._hash.update(data)
-            self.size += len(data)
+        raw = b"".join([data for _, data in chunks])
+        self._hash.update(raw)
+        self.size += len(raw)
         if self._pipeline is None:
             return {}
-        body, at, edits = self._pipeline.take(chunks, is_last=is_last)
+        body, at, edits = self._pipeline.take(chunks, raw, is_last=is_last)
         if len(body) > self._left:
             self._dropped += len(body) - self._left
             body = body[: self._left]
@@ -229,51 +233,55 @@ class _Pipeline:
         self.is_stream = exchange.facts.is_streamed is True or "event-stream" in kind or "eventstream" in kind
 
     def take(
-        self, chunks: list[tuple[float, bytes]], *, is_last: bool
-    ) -> tuple[bytes, list[list[float]], list[list[int]]]:
-        pieces: list[bytes] = []
-        at: list[list[float]] = []
-        expand = self._expand
-        for now, data in chunks:
-            piece = data if expand is None else expand.feed(data)
-            pieces.append(piece)
-            at.append([round((now - self._began) * 1000, 3), len(piece)])
-            if self._exchange.first_content is None:
-                self._arrived += len(piece)
-                self._times.append(now)
-                self._ends.append(self._arrived)
-        if is_last and expand is not None and (rest := expand.end()):
-            pieces.append(rest)
-            at.append([at[-1][0] if at else 0.0, len(rest)])
-        body = b"".join(pieces)
+        self, chunks: list[tuple[float, bytes]], raw: bytes, *, is_last: bool
+    ) -> tuple[bytes, list[tuple[float, int]], list[list[int]]]:
+        """Take *chunks*, which joined are *raw*; return body, `at` and `edits` for the tape."""
+        began = self._began
+        sizes = [len(data) for _, data in chunks]
+        body, expand = raw, self._expand
+        if expand is not None:
+            pieces = [expand.feed(data) for _, data in chunks]
+            if is_last:
+                # What the end lets out came with the last chunk.
+                rest = expand.end()
+                pieces[-1:] = [pieces[-1] + rest] if pieces else []
+                body = b"".join(pieces) if pieces else rest
+            else:
+                body = b"".join(pieces)
+            sizes = [len(piece) for piece in pieces]
+        at = [(round((now - began) * 1000, 2), size) for (now, _), size in zip(chunks, sizes, strict=True)]
         if self._split is None or self._clean is None:
             return body, at, []
-        events = self._split.feed(body)
-        if is_last:
-            events += self._split.end()
-        events = self._clean.feed(events)
-        if is_last:
-            events += self._clean.end()
-        return self._read(events), at, self._edits
-
-    def _read(self, events: list[Event]) -> bytes:
-        exchange, decoder = self._exchange, self.decoder
-        raws: list[bytes] = []
+        if self._exchange.first_content is None:
+            self._times += [now for now, _ in chunks]
+            self._ends += accumulate(sizes, initial=self._arrived)
+            del self._ends[-len(sizes) - 1]
+            self._arrived += sum(sizes)
         self._edits = []
+        raws: list[bytes] = []
+        # In slices: events that die young cost the garbage collector nothing.
+        for begin in range(0, len(body), SLICE_BYTES):
+            self._read(self._clean.feed(self._split.feed(body[begin : begin + SLICE_BYTES])), raws)
+        if is_last:
+            self._read(self._clean.feed(self._split.end()), raws)
+            self._read(self._clean.end(), raws)
+        if self._exchange.first_content is not None:
+            self._times, self._ends = [], []
+        return b"".join(raws), at, self._edits
+
+    def _read(self, events: list[Event], raws: list[bytes]) -> None:
+        exchange, decoder, passed = self._exchange, self.decoder, self._passed
         for event in events:
             raws.append(event.raw)
+            passed += event.size
             if event.is_redacted:
                 exchange.redacted += 1
                 if len(event.raw) != event.size:
-                    self._edits.append([self._passed, event.size, len(event.raw)])
-            self._passed += event.size
-            if decoder is not None and decoder.add(event) and exchange.first_content is None:
-                place = bisect_left(self._ends, self._passed)
-                if self._times:
-                    exchange.first_content = self._times[min(place, len(self._times) - 1)]
-        if exchange.first_content is not None:
-            self._times, self._ends = [], []
-        return b"".join(raws)
+                    self._edits.append([passed - event.size, event.size, len(event.raw)])
+            if decoder is not None and decoder.add(event) and exchange.first_content is None and self._times:
+                place = bisect_left(self._ends, passed)
+                exchange.first_content = self._times[min(place, len(self._times) - 1)]
+        self._passed = passed
 
 
 def first_value(headers: dict[str, str], *names: str) -> str | None:

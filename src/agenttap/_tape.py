@@ -57,8 +57,8 @@ SUFFIX = ".tape.zst"
 
 #: Bytes of lines after which a new frame begins.
 FRAME_BYTES = 32 * 1024 * 1024
-#: The compressor looks 2**23 bytes = 8 MiB back: a long history many times over, in as much memory.
-WINDOW_LOG = 23
+#: The compressor looks 2**22 bytes = 4 MiB back: a long history many times over, in as much memory.
+WINDOW_LOG = 22
 LEVEL = 3
 
 #: An empty last block: it ends a frame whose compressor is lost (RFC 8878, section 3.1.1.2).
