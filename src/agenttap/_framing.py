@@ -245,14 +245,15 @@ class _Sse(_Held):
         append, decode, names = events.append, _decode, self._names
         if self._is_first and parts:
             append(self._message(parts.pop(0) + end))
+        # What stands before the JSON is mostly what stood there the last time.
+        head, name = b"data: ", None
         for part in parts:
-            name = None
-            if part.startswith(b"event: "):
-                at = part.find(data_line)
-                name = names.get(part[7:at])
-                data = part[at + skipped :] if at > 0 and name is not None else b""
-            else:
-                data = part[6:] if part.startswith(b"data: ") else b""
+            if not part.startswith(head):
+                head, name = b"data: ", None
+                at = part.find(data_line) if part.startswith(b"event: ") else -1
+                if at > 0 and (found := names.get(part[7:at])) is not None:
+                    head, name = part[: at + skipped], found
+            data = part[len(head) :] if part.startswith(head) else b""
             if data and b"\n" not in data:
                 try:
                     append(Event(part + end, decode(data), name))

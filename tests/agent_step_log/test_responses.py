@@ -1065,9 +1065,13 @@ class TestOtherApis:
         assert response_fields(whole)["input_tokens"] == 9
 
     def test_interaction_adds_the_thoughts_that_stand_beside_the_output(self) -> None:
-        usage = {"total_input_tokens": 10, "total_output_tokens": 5, "total_thought_tokens": 3}
+        usage: dict[str, Any] = {
+            "total_input_tokens": 10,
+            "total_output_tokens": 5,
+            "total_thought_tokens": 3,
+        }
         steps = [{"type": "model_output", "content": [{"type": "text", "text": "Hi"}]}]
-        interaction = {
+        interaction: dict[str, Any] = {
             "id": "i",
             "object": "interaction",
             "status": "completed",

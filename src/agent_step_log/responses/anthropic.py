@@ -158,10 +158,7 @@ class MessageStream:
         """Take one event; False if it is none of this API."""
         kind = text(parts.get("type"))
         if kind == "content_block_delta":
-            index, delta = parts.get("index"), parts.get("delta")
-            block = self._blocks.get(index if type(index) is int else count(index) or 0)
-            if block is not None:
-                block.add(delta if type(delta) is dict else members(delta))
+            self.add_delta(parts)
         elif kind == "content_block_start":
             self._open(count(parts.get("index")), parts.get("content_block"))
         elif kind == "message_start":
@@ -170,6 +167,13 @@ class MessageStream:
         elif kind == "message_delta":
             self._end(tree(members(parts.get("delta"))), tree(members(parts.get("usage"))))
         return kind in _EVENTS
+
+    def add_delta(self, parts: Parts) -> None:
+        """Take a content_block_delta."""
+        index, delta = parts.get("index"), parts.get("delta")
+        block = self._blocks.get(index if type(index) is int else count(index) or 0)
+        if block is not None:
+            block.add(delta if type(delta) is dict else members(delta))
 
     def _end(self, delta: Parts, usage: Parts) -> None:
         self._message["stop_reason"] = text(delta.get("stop_reason")) or self._message.get("stop_reason")

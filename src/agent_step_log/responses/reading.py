@@ -310,13 +310,16 @@ class Text:
         if type(piece) is not str:
             return
         budget, size = self._budget, len(piece)
-        if size > budget.left:
-            self._dropped += size - budget.left
-            size = budget.left
-            piece = piece[:size]
-        budget.left -= size
-        self._length += size
-        self._buffer.write(piece)
+        if size <= budget.left:
+            budget.left -= size
+            self._length += size
+            self._buffer.write(piece)
+            return
+        kept = budget.left
+        budget.left = 0
+        self._dropped += size - kept
+        self._length += kept
+        self._buffer.write(piece[:kept])
 
     def value(self) -> str:
         """Return the text so far, with a mark where it was cut."""

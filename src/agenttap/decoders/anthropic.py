@@ -104,7 +104,7 @@ class MessagesDecoder(Decoder):
     def _take(self, data: dict[str, Any]) -> bool:
         kind = data.get("type")
         if kind == "content_block_delta":
-            self._stream.add(data)
+            self._stream.add_delta(data)
             return True
         if kind == "error":
             self.fail(data)
