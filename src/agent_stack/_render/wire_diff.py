@@ -55,7 +55,7 @@ def render_diff(diff: Diff, rows: Sequence[Row], width: int, *, run_id: str, ful
         line.add(f"{many(len(conversation.messages), 'message')}, {size(row.request_bytes)}", "")
         yield line
     yield Line()
-    yield from _verdict(diff, before, after)
+    yield from _verdict(diff, before, after, width)
     yield Line()
     yield from _parts(diff, width, full=full)
     yield from _messages(diff, width, full=full)
@@ -81,10 +81,10 @@ def verdict(diff: Diff, before: str, after: str) -> str:
     return f"cache breaks at {place}: {at.what}"
 
 
-def _verdict(diff: Diff, before: Row, after: Row) -> Iterator[Line]:
+def _verdict(diff: Diff, before: Row, after: Row, width: int) -> Iterator[Line]:
     is_kept = diff.breaks is None
     style = "ok" if is_kept else "warn_bold"
-    yield Line("✓ " if is_kept else "▲ ", style).add(verdict(diff, before.name, after.name), style)
+    yield Line("✓ " if is_kept else "▲ ", style).add(verdict(diff, before.name, after.name), style, width - 2)
     if not is_kept and diff.breaks is not None and diff.breaks.part == "message" and diff.after.messages:
         behind = len(diff.after.messages) - diff.prefix
         text = f"{many(diff.prefix, 'message')} before it can be read from the cache, {behind:,} cannot"
@@ -202,7 +202,7 @@ def _whole(change: Change, message: Message, words: str, width: int, *, full: bo
     """Yield an added or dropped message: sign and role, then what it says, its sign at every line."""
     sign, style = _SIGNS[change.kind]
     number = change.after if change.after is not None else "·"
-    lines = list(render_parts(message.parts, width, full=full, most=_TEXT_LINES))
+    lines = list(render_parts(message.parts, width - (_LABEL + 4 - INDENT), full=full, most=_TEXT_LINES))
     head = _row(change.kind, f"{number} {change.role}")
     if words:
         yield head.add(words, style)

@@ -50,7 +50,7 @@ def render_exchange(
     with_headers: bool,
 ) -> Iterator[Line]:
     """Yield one exchange, from its head to its usage."""
-    yield from _head(row, exchange, width, run_id)
+    yield from _head(row, exchange, width, run_id, full=full)
     if with_headers:
         yield from _headers("request headers", exchange.headers)
     yield from _request(row, exchange, conversation, width, full=full)
@@ -63,42 +63,43 @@ def render_exchange(
 # -- head -------------------------------------------------------------------------
 
 
-def _head(row: Row, exchange: TapedExchange, width: int, run_id: str) -> Iterator[Line]:
+def _head(row: Row, exchange: TapedExchange, width: int, run_id: str, *, full: bool) -> Iterator[Line]:
+    cells = None if full else width - INDENT
     sign, style = sign_of(row)
     title = Line(f"{sign} ", style).add(f"exchange {row.name}", "bold")
     title.add(f"  {row.model}" if row.model else "", "llm", max(8, width // 3))
     title.add(f"  {row.api or 'no call of a model'}", "dim", 40).add(f"  {stand(row)}", style, 30)
     yield title
     yield Line("─" * width, "guide")
-    yield _fact("run", run_id)
-    yield _fact("url", f"{row.method} {row.url}")
-    yield _fact("started", moment(row.ts))
+    yield _fact("run", run_id, cells)
+    yield _fact("url", f"{row.method} {row.url}", cells)
+    yield _fact("started", moment(row.ts), cells)
     times = (
         ("headers", row.headers_ms),
         ("first byte", row.first_byte_ms),
         ("first content", row.first_content_ms),
         ("end", row.end_ms),
     )
-    yield _fact("times", times_words(times) or "none: the tape ends before")
+    yield _fact("times", times_words(times) or "none: the tape ends before", cells)
     if row.client:
         version = (
             f" · HTTP/{str(exchange.http_version).removeprefix('HTTP/')}" if exchange.http_version else ""
         )
-        yield _fact("client", row.client + version)
+        yield _fact("client", row.client + version, cells)
     if row.step is not None:
         tries = f", attempt {row.attempt} of {row.attempts}" if row.attempts > 1 else ""
-        yield _fact("step", f"{row.step}{tries}")
+        yield _fact("step", f"{row.step}{tries}", cells)
     if row.redacted:
-        yield _fact("redacted", f"{row.redacted:,} in this exchange: what was sent is not what stands here")
+        yield _fact("redacted", f"{row.redacted:,} in this exchange: not what was sent stands here", cells)
     if row.attribution == "process":
-        yield _fact("run told by", "the process: the request itself did not say")
+        yield _fact("run told by", "the process: the request itself did not say", cells)
     if row.error is not None:
         words = f"{row.error_type}: {row.error}" if row.error_type else row.error
-        yield _fact("error", preview(words), "error")
+        yield _fact("error", preview(words), cells, "error")
 
 
-def _fact(label: str, value: str, style: str = "") -> Line:
-    return Line("  ").add(label, "dim").pad(_LABEL + 2).add(value, style)
+def _fact(label: str, value: str, cells: int | None, style: str = "") -> Line:
+    return Line("  ").add(label, "dim").pad(INDENT).add(value, style, cells)
 
 
 def _headers(label: str, headers: Sequence[Sequence[str]]) -> Iterator[Line]:
@@ -205,9 +206,9 @@ def render_parts(parts: Sequence[Part], width: int, *, full: bool, most: int = _
             yield pad
         elif part.kind == "result":
             name = part.name or part.id
-            yield pad.add("→ ", "error" if part.is_error else "tool").add(
-                (name or "result") + ("  error" if part.is_error else ""), "error" if part.is_error else "dim"
-            )
+            pad.add("→ ", "error" if part.is_error else "tool")
+            pad.add(name or "result", "dim", max(10, width - pad.width - 16))
+            yield pad.add("  error", "error") if part.is_error else pad
             yield from render_text(part.text, width, indent=indent + 2, most=lines)
         elif part.kind == "media":
             yield pad.add(f"[{part.text}]", "dim", max(10, width - indent))
@@ -249,7 +250,7 @@ def _response(
     for label, value in (("stopped", facts.fields.get("stop_reason")), ("tier", facts.tier)):
         if value:
             is_read = True
-            yield Line("  ").add(label, "dim").pad(_LABEL + 2).add(str(value))
+            yield _fact(label, str(value), None if full else width - INDENT)
     if not is_read:
         yield from _raw(exchange.body, width, full=full)
 
@@ -258,7 +259,7 @@ def _asked(
     name: str | None, call_id: str | None, arguments: Any, width: int, *, full: bool
 ) -> Iterator[Line]:
     line = Line("  ").add("asks for", "dim").pad(_LABEL + 2).add("● ", "tool").add(name or "?", "tool", 60)
-    yield line.add(f"  {call_id}", "dim", 40) if call_id else line
+    yield line.add(f"  {call_id}", "dim", max(0, min(40, width - line.width))) if call_id else line
     if arguments not in (None, {}, ""):
         text = "\n".join(content_lines(arguments))
         most = None if full else _ARGUMENT_LINES

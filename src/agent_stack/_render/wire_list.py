@@ -22,7 +22,7 @@ __all__ = ["Hit", "render_exchanges", "render_hits", "render_wire_header"]
 #: ``(row, place, words before, words found, words after)``.
 Hit = tuple["Row", str, str, str, str]
 
-_SAME = 16  # characters around two finds by which they are the same one
+_SAME = 16  # characters before two finds by which they are the same one
 
 _COLUMNS = (
     Column("N", is_right=True),
@@ -119,17 +119,17 @@ def render_hits(hits: Sequence[Hit], width: int) -> Iterator[Line]:
 
     What is said once is sent again with every later request: that stands behind the first.
     """
-    groups: dict[tuple[str, str, str, str], list[Hit]] = {}
+    groups: dict[tuple[str, str, str], list[Hit]] = {}
     for hit in hits:
-        _, place, before, found, after = hit
-        groups.setdefault((place, before[-_SAME:], found, after[:_SAME]), []).append(hit)
+        _, place, before, found, _ = hit
+        groups.setdefault((place, before[-_SAME:], found), []).append(hit)
     longest = max((len(row.name) for row, *_ in hits), default=0)
     for (row, place, before, found, after), *again in groups.values():
         line = Line("  ").add(row.name.rjust(longest), "number").add("  ")
         line.add(place, "note").pad(longest + 14)
         later = Line().add(f"  and {len(again)} later" if again else "", "dim")
         room = max(10, width - line.width - later.width - min(len(found), 60) - 2)
-        line.add(before[-(room // 2) :].replace("\n", " "), "dim")
+        line.add(before[-(room // 2) :].replace("\n", " "), "dim", room // 2)
         line.add(found.replace("\n", " "), "warn_bold", 60)
         line.add(after.replace("\n", " "), "dim", max(0, width - later.width - line.width))
         yield line.extend(later)

@@ -268,6 +268,7 @@ def _curl(exchange: TapedExchange, screen: Screen, name: str) -> None:
     redactor = Redactor(key=b"curl")
     body, found = redactor.body(exchange.request_body)
     exchange.url = redactor.url(exchange.url)
+    exchange.headers = [[name, redactor.text(value)] for name, value in exchange.headers]
     screen.write(curl_command(exchange, body=body))
     sent = exchange.request_sha256
     if found or (sent is not None and body and sha256(body).hexdigest() != sent):
