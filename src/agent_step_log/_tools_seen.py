@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from threading import Lock
-from typing import Any
 
 import msgspec
 

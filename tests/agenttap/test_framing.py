@@ -114,11 +114,15 @@ class TestDocuments:
     def test_document_that_was_cut_has_no_data(self) -> None:
         assert cut(b'{"a": [1, 2') == [(b'{"a": [1, 2', None, None)]
 
-    @pytest.mark.parametrize("number", ["1e999", "9" * 5000, "1" + "0" * 400, "NaN"])
+    @pytest.mark.parametrize("number", ["1e999", "9" * 5000, "1" + "0" * 400, "NaN"], ids=len)
     def test_odd_number_is_no_failure(self, number: str) -> None:
         assert len(cut(f'{{"a": {number}}}'.encode())) == 1
 
-    @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b'data: {"a":' + b"[" * 100_000])
+    @pytest.mark.parametrize(
+        "body",
+        [b"[" * 100_000, b'{"a":' * 100_000, b'data: {"a":' + b"[" * 100_000],
+        ids=["lists", "objects", "event"],
+    )
     def test_hostile_depth_is_no_failure(self, body: bytes) -> None:
         assert b"".join(raw for raw, _, _ in cut(body)) == body
 

@@ -226,7 +226,7 @@ class TestRuns:
     def test_a_response_that_is_kept_keeps_nothing_of_ours(self, provider: Provider, tmp_path: Path) -> None:
         with Tap(tmp_path):
             answer = post(provider)
-            capture = answer.stream._stream._capture  # type: ignore[attr-defined]
+            capture = answer.stream._stream._capture  # type: ignore[union-attr]
 
         assert (capture.state, capture.body, capture.chunks, capture.headers) == (None, None, [], [])
 

@@ -12,11 +12,11 @@ from importlib.metadata import version
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]
+import boto3
 import pytest
 import requests
 import urllib3
-from botocore.config import Config  # type: ignore[import-untyped]
+from botocore.config import Config
 from urllib3.exceptions import (
     HTTPError,
     MaxRetryError,
