@@ -339,7 +339,7 @@ class TestBadInput:
         assert isinstance(message_list(api, body), list)
 
     @pytest.mark.parametrize(
-        "url", ["", "\x00", "https://[", "https://x/models/" + "a" * 100_000, "::", "//"]
+        "url", ["", "\x00", "https://[", "https://x/models/" + "a" * 100_000, "::", "//"], ids=len
     )
     @pytest.mark.parametrize("api", APIS)
     def test_odd_url_is_no_failure(self, api: str, url: str) -> None:
