@@ -67,6 +67,8 @@ class TapedExchange:
         state: complete, closed_early, cancelled, cut, failed, or "unfinished": the tape ends before it.
         error, error_type: What went wrong, or None.
         redacted: Secrets taken out.
+        request_dropped, dropped: Bytes of the bodies that were not kept.
+        usage: The provider's usage object, where content is off.
         step: Number of its `llm_call` in the step log, or None.
         attribution: "process" where the run could not be told from the request's context.
     """
@@ -96,6 +98,8 @@ class TapedExchange:
         self.error: str | None = None
         self.error_type: str | None = None
         self.redacted = 0
+        self.request_dropped = self.dropped = 0
+        self.usage: dict[str, Any] | None = None
         self.step: int | None = None
 
     def take(self, line: dict[str, Any]) -> bool:
@@ -105,6 +109,7 @@ class TapedExchange:
         if kind == "request":
             self.request_body = _body_of(line)
             self.request_size, self.request_sha256 = line.get("size"), line.get("sha256")
+            self.request_dropped = line.get("dropped", 0)
             return False
         self.body += _body_of(line)
         self.at += line.get("at", [])
@@ -116,6 +121,7 @@ class TapedExchange:
         self.size, self.sha256 = line.get("size"), line.get("sha256")
         self.times, self.state = line.get("times", {}), line.get("state", "unfinished")
         self.error, self.error_type = line.get("error"), line.get("error_type")
+        self.dropped, self.usage = line.get("dropped", 0), line.get("usage")
         self.step = line.get("step")
         return True
 

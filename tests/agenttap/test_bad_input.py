@@ -95,6 +95,7 @@ class TestSizes:
         assert exchange.request_size == 100 * MEGABYTE
         assert exchange.request_sha256 == answer.headers["x-request-id"]
         assert exchange.request_body == (piece * 8)[:MAX_STREAMED_REQUEST]
+        assert exchange.request_dropped == 100 * MEGABYTE - MAX_STREAMED_REQUEST
 
     def test_a_binary_answer_of_100_mb_is_counted_whole_and_kept_as_far_as_it_may(
         self, sink: str, tmp_path: Path
@@ -111,6 +112,7 @@ class TestSizes:
         assert tap.errors == 0
         assert (exchange.size, exchange.sha256) == (100 * MEGABYTE, digest.hexdigest())
         assert exchange.body == b"\xff\0" * (MEGABYTE // 2)
+        assert exchange.dropped == 99 * MEGABYTE
         assert (exchange.request_body, exchange.state) == (b"\0\1", "complete")
 
 
