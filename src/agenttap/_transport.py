@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from agenttap._hooks._httpx import MARK, begin_request, tees_of
-from agenttap._hooks._wrapping import how_of
+from agenttap._hooks._httpx import async_send, begin_request, send, tees_of
 from agenttap._tap import Tap
 
 if TYPE_CHECKING:
@@ -55,17 +54,8 @@ class _Tapping:
         capture = begin_request(request, library, self._tap.begin)
         if capture is None:
             return self._inner.handle_request(request)
-        tees, stream = tees_of(sys.modules[library]), request.stream
-        try:
-            request.stream = tees.request(stream, capture)
-            response = self._inner.handle_request(request)
-        except BaseException as error:
-            capture.end(how_of(error), error)
-            raise
-        finally:
-            request.stream = stream
-            request.extensions.pop(MARK, None)
-        return tees.answered(response, capture)
+        tees = tees_of(sys.modules[library])
+        return send(request, capture, tees, lambda: self._inner.handle_request(request))
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send *request* through the inner transport."""
@@ -73,17 +63,8 @@ class _Tapping:
         capture = begin_request(request, library, self._tap.begin)
         if capture is None:
             return await self._inner.handle_async_request(request)
-        tees, stream = tees_of(sys.modules[library]), request.stream
-        try:
-            request.stream = tees.async_request(stream, capture)
-            response = await self._inner.handle_async_request(request)
-        except BaseException as error:
-            capture.end(how_of(error), error)
-            raise
-        finally:
-            request.stream = stream
-            request.extensions.pop(MARK, None)
-        return tees.async_answered(response, capture)
+        tees = tees_of(sys.modules[library])
+        return await async_send(request, capture, tees, lambda: self._inner.handle_async_request(request))
 
     def close(self) -> None:
         """Close the inner transport, and the tap if it was made here."""

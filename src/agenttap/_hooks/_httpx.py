@@ -19,12 +19,12 @@ from agenttap._hooks._wrapping import how_of, is_ours, replace, unbound
 from agenttap.errors import HookError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from types import ModuleType
 
     from agenttap._capture import Capture
 
-__all__ = ["begin_request", "patch", "tees_of"]
+__all__ = ["async_send", "begin_request", "patch", "send", "tees_of"]
 
 #: Set on a request that is being captured, so that a transport inside a transport does not do it again.
 MARK = "agenttap"
@@ -55,18 +55,7 @@ def _sync_method(original: Any, module: ModuleType) -> Any:
         capture = begin_request(request, module.__name__)
         if capture is None:
             return original(self, request, *args, **kwargs)
-        stream = request.stream
-        try:
-            request.stream = tees.request(stream, capture)
-            response = original(self, request, *args, **kwargs)
-        except BaseException as error:
-            capture.end(how_of(error), error)
-            raise
-        finally:
-            # A redirect or a second try by authentication sends the same request again.
-            request.stream = stream
-            request.extensions.pop(MARK, None)
-        return tees.answered(response, capture)
+        return send(request, capture, tees, lambda: original(self, request, *args, **kwargs))
 
     return handle_request
 
@@ -79,19 +68,42 @@ def _async_method(original: Any, module: ModuleType) -> Any:
         capture = begin_request(request, module.__name__)
         if capture is None:
             return await original(self, request, *args, **kwargs)
-        stream = request.stream
-        try:
-            request.stream = tees.async_request(stream, capture)
-            response = await original(self, request, *args, **kwargs)
-        except BaseException as error:
-            capture.end(how_of(error), error)
-            raise
-        finally:
-            request.stream = stream
-            request.extensions.pop(MARK, None)
-        return tees.async_answered(response, capture)
+        return await async_send(request, capture, tees, lambda: original(self, request, *args, **kwargs))
 
     return handle_async_request
+
+
+def send(request: Any, capture: Capture, tees: Tees, pass_on: Callable[[], Any]) -> Any:
+    """Send *request* by *pass_on*, its body and the response's teed to *capture*."""
+    stream = request.stream
+    try:
+        request.stream = tees.request(stream, capture)
+        response = pass_on()
+    except BaseException as error:
+        capture.end(how_of(error), error)
+        raise
+    finally:
+        # A redirect or a second try by authentication sends the same request again.
+        request.stream = stream
+        request.extensions.pop(MARK, None)
+    return tees.answered(response, capture)
+
+
+async def async_send(
+    request: Any, capture: Capture, tees: Tees, pass_on: Callable[[], Awaitable[Any]]
+) -> Any:
+    """Like `send`, for an asynchronous transport."""
+    stream = request.stream
+    try:
+        request.stream = tees.async_request(stream, capture)
+        response = await pass_on()
+    except BaseException as error:
+        capture.end(how_of(error), error)
+        raise
+    finally:
+        request.stream = stream
+        request.extensions.pop(MARK, None)
+    return tees.async_answered(response, capture)
 
 
 def begin_request(request: Any, client: str, start: Callable[..., Capture | None] = begin) -> Capture | None:
