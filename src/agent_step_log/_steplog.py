@@ -648,6 +648,7 @@ class StepLog:
         self._steps = self._counts.numbers
         self._degraded = count()
         self._is_ended = False
+        self.tools_seen = None  # a thread that did not come along may hold its lock
         self._follow_writer()
         # Before its first record: a child that records nothing writes no header either.
         self._writer.before_next = self._write_header

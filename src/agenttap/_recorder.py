@@ -245,6 +245,7 @@ class RunRecorder:
         self.open.clear()
         if self._steps is not None:
             self._steps.forget()
+            self._steps = None
         self.tape.abandon()
 
 

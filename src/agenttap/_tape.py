@@ -136,6 +136,8 @@ class TapeWriter:
 
     def abandon(self) -> None:
         """Let go of the file without a word: it belongs to the parent process."""
+        # A thread that did not come along may hold the lock.
+        self._lock, self._holder = RLock(), None
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._frame, self._is_closed = -1, None, True

@@ -164,6 +164,31 @@ class TestKilled:
         shown = subprocess.run([zstdcat, str(path)], capture_output=True, check=False).stdout.splitlines()
         assert len(shown) == 6
 
+    def test_a_fork_while_another_thread_writes_does_not_hang_the_child(self, tmp_path: Path) -> None:
+        code = (
+            "import os, signal, sys, threading\n"
+            "from pathlib import Path\n"
+            "from agenttap._tape import TapeWriter\n"
+            f"tape = TapeWriter(Path({str(tmp_path / 'a.tape.zst')!r}), {HEADER!r}, print)\n"
+            "held, done = threading.Event(), threading.Event()\n"
+            "def hold():\n"
+            "    with tape._lock: held.set(); done.wait()\n"
+            "threading.Thread(target=hold).start()\n"
+            "held.wait()\n"
+            "child = os.fork()\n"
+            "if not child:\n"
+            "    signal.alarm(20)\n"
+            "    tape.abandon()\n"
+            "    tape.write({'type': 'start', 'n': 1})\n"
+            "    os._exit(tape.lost)\n"
+            "status = os.waitpid(child, 0)[1]\n"
+            "done.set()\n"
+            "sys.exit(os.waitstatus_to_exitcode(status))\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=False)
+
+        assert done.returncode == 1  # one line lost, and no alarm
+
 
 class TestReading:
     def test_an_exchange_is_found_in_a_later_frame(

@@ -6,6 +6,7 @@ once somebody has imported it. Nothing here imports an HTTP library.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -26,8 +27,6 @@ _lock = RLock()
 _holders = 0
 _watch: ImportWatch | None = None
 _undo: list[Callable[[], None]] = []
-
-Report = "Callable[[str, str], None]"
 _report: list[Callable[[str, str], None]] = []
 
 
@@ -61,6 +60,15 @@ def release(report: Callable[[str, str], None]) -> None:
         _watch = None
         while _undo:
             _undo.pop()()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = RLock()
+
+
+# A thread that imports while another one forks holds the lock, and does not come along.
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _on_import(name: str, module: ModuleType) -> None:
