@@ -254,6 +254,18 @@ class TestInstall:
         assert info.status == "error"
         assert Tape(path).frames()[-1].is_finished
 
+    def test_a_missing_extra_is_named_and_nothing_is_begun(self, tmp_path: Path) -> None:
+        code = (
+            "import sys\nsys.modules['zstandard'] = None\nimport agent_stack\n"
+            "try:\n    agent_stack.install('logs/')\nexcept ImportError as error:\n    print(error)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+
+        assert done.stdout == "The tape needs 'zstandard': pip install 'agent-step-log[tap]'\n"
+        assert list(tmp_path.iterdir()) == []
+
     def test_uninstall_without_install_does_nothing(self) -> None:
         agenttap.uninstall()
 
