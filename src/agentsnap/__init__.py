@@ -2,4 +2,22 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from agentsnap._amount import (
+    NO_COST,
+    NO_TOKENS,
+    UNKNOWN_COST,
+    UNKNOWN_TOKENS,
+    Amount,
+    format_tokens,
+    format_usd,
+)
+
+__all__ = [
+    "NO_COST",
+    "NO_TOKENS",
+    "UNKNOWN_COST",
+    "UNKNOWN_TOKENS",
+    "Amount",
+    "format_tokens",
+    "format_usd",
+]
