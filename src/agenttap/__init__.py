@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agenttap._redact import Redactor
     from agenttap._scan import Finding, Scan, Unread, scan
     from agenttap._tap import Tap, install, uninstall
-    from agenttap._tape_reader import Tape, TapedExchange
+    from agenttap._tape_reader import Tape, TapedExchange, tapes_of
     from agenttap._transport import TapTransport
     from agenttap.errors import TapWarning
 
@@ -30,6 +30,7 @@ __all__ = [
     "Unread",
     "install",
     "scan",
+    "tapes_of",
     "uninstall",
 ]
 
@@ -45,6 +46,7 @@ _HOMES = {
     "Unread": "_scan",
     "install": "_tap",
     "scan": "_scan",
+    "tapes_of": "_tape_reader",
     "uninstall": "_tap",
 }
 

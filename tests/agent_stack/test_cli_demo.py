@@ -18,6 +18,7 @@ from agent_stack._demo import tools
 from agent_stack._demo.model import MODEL, ScriptedModel, researcher
 from agent_stack._safe import width
 from agent_step_log import list_runs, read_run, verify
+from agenttap import Tape, tapes_of
 
 if TYPE_CHECKING:
     from agent_step_log import Run
@@ -67,8 +68,8 @@ class TestStory:
     ) -> None:
         out, folder = demo
         monkeypatch.chdir(folder.parent)
-        proposed = re.findall(r"agent-step-log (show .*|ls .*)$", out, flags=re.MULTILINE)
-        assert len(proposed) == 5
+        proposed = re.findall(r"agent-step-log (show .*|ls .*|wire .*)$", out, flags=re.MULTILINE)
+        assert len(proposed) == 6
         for command in proposed:
             assert cli(*command.split()).code == 0, command
 
@@ -80,12 +81,13 @@ class TestStory:
         assert os.path.dirname(tools.__file__) not in demo[0]
 
 
-class TestRecordedAgent:
-    @pytest.fixture
-    def run(self, demo: tuple[str, Path]) -> Any:
-        [info] = [info for info in list_runs(demo[1]) if info.header and info.header.agent == "researcher"]
-        return read_run(demo[1], info.run_id)
+@pytest.fixture
+def run(demo: tuple[str, Path]) -> Any:
+    [info] = [info for info in list_runs(demo[1]) if info.header and info.header.agent == "researcher"]
+    return read_run(demo[1], info.run_id)
 
+
+class TestRecordedAgent:
     def test_meets_two_errors_and_recovers(self, run: Run) -> None:
         failed = [step.record for _, step in run.walk() if step.status == "error"]
         assert [(record.tool, record.error_type) for record in failed] == [
@@ -116,6 +118,21 @@ class TestRecordedAgent:
             usage = call.usage or {}
             parts = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
             assert call.input_tokens == sum(usage[part] for part in parts)
+
+
+class TestTape:
+    def test_holds_each_call_of_a_model_and_its_step_points_there(self, demo: tuple[str, Path]) -> None:
+        [info] = [info for info in list_runs(demo[1]) if info.header and info.header.agent == "researcher"]
+        [path] = tapes_of(demo[1], info.run_id)
+        calls = [step for _, step in read_run(demo[1], info.run_id).walk() if step.type == "llm_call"]
+
+        taped = [exchange.facts().fields["request_id"] for exchange in Tape(path).exchanges()]
+
+        assert len(taped) == len(calls) == 10
+        assert [step.record.exchange["n"] for step in calls] == [n for n, _ in enumerate(taped, 1)]
+
+    def test_adds_no_step_of_its_own_for_a_tool_the_agent_recorded(self, run: Run) -> None:
+        assert not any(step.record.inferred for _, step in run.walk())
 
 
 class TestKilledAgent:

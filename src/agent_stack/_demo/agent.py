@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 from agent_run_id import ContextThreadPoolExecutor, RunContext
 from agent_stack._demo import tools
 from agent_stack._demo.model import MODEL, ScriptedModel, deployer, researcher, surveyor
-from agent_step_log import AgentStep, StepLog
+from agent_stack._demo.served import called, tapped
+from agent_step_log import StepLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from agent_stack._demo.model import Message, Script
+    from agent_stack._demo.served import Connect
     from agent_step_log import ToolStep
 
 __all__ = ["Agent", "record_deployer", "record_researcher"]
@@ -28,19 +30,21 @@ class Agent:
     Args:
         log: Where to.
         tools: Tool name to function.
+        connect: How the model is asked. Default: by calling it.
     """
 
-    def __init__(self, log: StepLog, tools: dict[str, Callable[..., Any]]) -> None:
+    def __init__(self, log: StepLog, tools: dict[str, Callable[..., Any]], connect: Connect = called) -> None:
         self._log = log
         self._tools = tools
+        self._connect = connect
 
     def run(self, script: Script, task: str) -> str:
         """Work on *task* until the model asks for no more tools; return its last words."""
-        model = ScriptedModel(script, task)
+        ask = self._connect(ScriptedModel(script, task))
         messages: list[Message] = [{"role": "user", "content": task}]
         while True:
             with self._log.llm_call(MODEL) as call:
-                answer = model.answer(messages)
+                answer = ask(messages, list(self._tools))
                 call.response(answer)
             calls = [block for block in answer["content"] if block["type"] == "tool_use"]
             if not calls:
@@ -55,28 +59,28 @@ class Agent:
                 {"role": "user", "content": results},
             ]
 
-    def _begin(self, block: dict[str, Any]) -> ToolStep | AgentStep:
-        name, given = block["name"], block["input"]
-        if name == "delegate":
-            return self._log.agent(given["agent"], given["task"])
-        return self._log.tool_call(name, given, tool_call_id=block["id"])
+    def _begin(self, block: dict[str, Any]) -> ToolStep:
+        return self._log.tool_call(block["name"], block["input"], tool_call_id=block["id"])
 
-    def _use(self, block: dict[str, Any], begun: ToolStep | AgentStep) -> Message:
+    def _use(self, block: dict[str, Any], begun: ToolStep) -> Message:
         """Run one tool; what it raises is recorded, and goes back to the model as words."""
         result: Message = {"type": "tool_result", "tool_use_id": block["id"]}
         try:
             with begun as step:
-                if isinstance(step, AgentStep):
-                    output = self.run(surveyor, block["input"]["task"])
-                else:
-                    output = self._tools[block["name"]](**block["input"])
-                    if not isinstance(output, str):
-                        # A tool that yields: its items pass through the step, and end it with the last one.
-                        output = "".join(step.stream(output))
+                output = self._tools[block["name"]](**block["input"])
+                if not isinstance(output, str):
+                    # A tool that yields: its items pass through the step, and end it with the last one.
+                    output = "".join(step.stream(output))
                 step.output = output
             return {**result, "content": output}
         except (OSError, tools.CommandFailedError) as error:
             return {**result, "content": str(error), "is_error": True}
+
+    def delegate(self, agent: str, task: str) -> str:
+        """Have another agent work on *task*; a tool like any other, with steps of its own below it."""
+        with self._log.agent(agent, task) as scope:
+            scope.output = self.run(surveyor, task)
+            return scope.output
 
 
 def record_researcher(folder: Path) -> str:
@@ -90,7 +94,7 @@ def record_researcher(folder: Path) -> str:
             environment="demo",
             metadata=metadata,
         )
-        with log:
+        with log, tapped(log) as connect:
             log.event("user_message", {"text": _TASK})
             usable: dict[str, Callable[..., Any]] = {
                 "search": tools.search,
@@ -99,7 +103,9 @@ def record_researcher(folder: Path) -> str:
                 "measure": tools.measure,
                 "run_command": tools.run_command,
             }
-            answer = Agent(log, usable).run(researcher, _TASK)
+            agent = Agent(log, usable, connect)
+            usable["delegate"] = agent.delegate
+            answer = agent.run(researcher, _TASK)
             log.event("user_feedback", {"score": 1.0, "answer_length": len(answer)})
         return str(run.run_id)
 

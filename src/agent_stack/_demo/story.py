@@ -23,6 +23,7 @@ from agent_stack._totals import totals_of
 from agent_stack.errors import CommandError
 from agent_step_log import list_runs, read_log, read_run, verify
 from agent_step_log.importers import import_claude_code
+from agenttap import tapes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,6 +178,8 @@ def _closing(folder: Path, run_ids: list[str]) -> Iterator[Line]:
     yield Line("Try next", "head")
     yield render_hint("one step in full        ", f"agent-step-log show {folder} {worked} --step 6")
     yield render_hint("what failed             ", f"agent-step-log show {folder} {worked} --errors")
+    if tapes_of(folder, run_ids[0]):
+        yield render_hint("what the model was sent ", f"agent-step-log wire {folder} {worked} --diff 2 3")
     yield render_hint("where it was killed     ", f"agent-step-log show {folder} {killed}")
     yield render_hint("live, in a second window", f"agent-step-log tail -f {folder}")
     yield render_hint("for other programs      ", f"agent-step-log ls {folder} --json")
