@@ -13,6 +13,7 @@ from agent_step_log._version import __version__
 
 if TYPE_CHECKING:
     from agent_step_log._failure import Failure
+    from agent_step_log._guard import StepAhead
     from agent_step_log._index import LogIndex
     from agent_step_log._reader import Damage, read_log
     from agent_step_log._record import Record
@@ -37,6 +38,7 @@ __all__ = [
     "Run",
     "RunInfo",
     "Step",
+    "StepAhead",
     "StepLog",
     "Summary",
     "ToolStep",
@@ -63,6 +65,7 @@ _HOMES = {
     "Run": "_runs",
     "RunInfo": "_runs",
     "Step": "_runs",
+    "StepAhead": "_guard",
     "Summary": "_summary",
     "ToolStep": "_steps",
     "VerifyReport": "_verify",

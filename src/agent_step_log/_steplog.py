@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from agent_step_log._records import Number
     from agent_step_log._summary import Fold, Summary
     from agent_step_log._tools_seen import ToolsSeen
-    from agent_step_log._typing import Bus, LlmFields
+    from agent_step_log._typing import Bus, Guard, LlmFields
 
 __all__ = ["Status", "StepLog"]
 
@@ -96,12 +96,18 @@ class StepLog:
         bus: Gets every record after it has been written: topics ``step.llm_call``,
             ``start.tool_call``, ``event.NAME``, ``run.start``, ``run.end``. The payload is
             the record object, to be read and not changed.
+        guard: Asked before each measured step begins, with a `StepAhead`. It refuses the step by
+            raising `CallRefusedError`, which is recorded and goes on to the agent; any other
+            exception of its own is counted in `health` and ignored. One that has ``emit`` gets
+            every record as well, as a bus does. Default: nobody is asked.
         durability: "process" (default) or "disk"; see `LogWriter`.
         on_error: "warn" (default), "raise" or "ignore"; see `LogWriter`.
         rotate_bytes: Move the file aside when it has grown larger. Default: never.
 
     Attributes:
         run_id: The run's id, as every record has it.
+        root_run_id: The outermost run known above it; *run_id* itself for a root.
+        guard: As given.
         path: The file written to, absolute.
         writer: None for the process that created the file, else this writer's own id.
     """
@@ -120,14 +126,23 @@ class StepLog:
         parent_step: int | None = None,
         forked_from: dict[str, Any] | None = None,
         bus: Bus | None = None,
+        guard: Guard | None = None,
         durability: Durability = "process",
         on_error: OnError = "warn",
         rotate_bytes: int | None = None,
     ) -> None:
         run = _run_of(run_id)
         self.run_id = str(run.run_id)
+        self.root_run_id = str(run.root_run_id)
+        if parent_run_id is not None and parent_run_id not in (run.parent_run_id, run.root_run_id):
+            self.root_run_id = parent_run_id  # a run that `agent_run_id` knows nothing of
         self.path = _file_of(path, run.run_id)
         self._bus = bus
+        self.guard = guard
+        self._guard_errors = 0
+        # First, so that what a subscriber of the bus asks it is answered with this record counted.
+        if (told := getattr(guard, "emit", None)) is not None and callable(told):
+            self._bus = self._buses(guard, bus)
         self._counts = _Counts()
         self._steps = self._counts.numbers
         self._degraded = count()
@@ -354,6 +369,8 @@ class StepLog:
     ) -> LlmStep:
         """Begin a model call and measure it: ``with log.llm_call("m") as call: call.response(r)``."""
         model = None if model is None else _name(model)
+        if self.guard is not None:
+            self.ask_guard("llm_call", model, parent)
         return LlmStep(self, model, provider=provider, input=input, parent=parent, attrs=attrs)
 
     def tool_call(
@@ -366,6 +383,8 @@ class StepLog:
         attrs: dict[str, Any] | None = None,
     ) -> ToolStep:
         """Begin a tool call and measure it: ``with log.tool_call("t", args) as call: call.output = t()``."""
+        if self.guard is not None:
+            self.ask_guard("tool_call", _name(tool), parent)
         return ToolStep(self, _name(tool), input=input, tool_call_id=tool_call_id, parent=parent, attrs=attrs)
 
     def agent(
@@ -377,6 +396,8 @@ class StepLog:
         attrs: dict[str, Any] | None = None,
     ) -> AgentStep:
         """Begin a nested agent: steps recorded inside its ``with`` have it as parent and carry its name."""
+        if self.guard is not None:
+            self.ask_guard("agent_call", _name(name), parent)
         return AgentStep(self, _name(name), input=input, parent=parent, attrs=attrs)
 
     @overload
@@ -417,12 +438,43 @@ class StepLog:
             self.tools_seen = ToolsSeen()
         return self.tools_seen
 
+    def ask_guard(self, kind: str, name: str | None, parent: int | None = None) -> None:
+        """Ask the guard whether a step may begin here; returns when it may, or when there is no guard.
+
+        The measured forms ask by themselves. What makes a step in another way (an `LlmStep` of its
+        own, after the request has gone) asks here first.
+
+        Args:
+            kind: The step's type: llm_call, tool_call or agent_call.
+            name: The model, tool or agent; None where it is not known.
+            parent: The enclosing step's number. Default: the scope this call is made in.
+
+        Raises:
+            CallRefusedError: It may not; an event in this log tells of it.
+        """
+        if self.guard is None:
+            return
+        from agent_step_log._guard import StepAhead, ask
+
+        around = enclosing(self)
+        agent = around.agent if around is not None else None
+        ahead = StepAhead(
+            kind, name, self.run_id, self.root_run_id, agent or self._header["agent"], self, parent
+        )
+        ask(self.guard, ahead, self._guard_failed)
+
+    def publish_to(self, bus: Bus) -> None:
+        """Publish to *bus* too, from the next record on; see the setting of that name."""
+        self._bus = self._buses(self._bus, bus)
+
     # -- the run ---------------------------------------------------------------
 
     @property
     def health(self) -> Health:
         """The recorder's own account: written, pending, dropped, degraded, ..."""
-        return msgspec.structs.replace(self._writer.health, degraded=_peek(self._degraded))
+        return msgspec.structs.replace(
+            self._writer.health, degraded=_peek(self._degraded), guard_errors=self._guard_errors
+        )
 
     def summarize(self) -> Summary:
         """Return the totals of this run so far, read back from the log.
@@ -576,6 +628,18 @@ class StepLog:
     def _publish(self, topic: str, record: Any) -> None:
         with suppress(Exception):  # a bus has its own error hook; the agent is not it
             self._bus.emit(topic, record)  # type: ignore[union-attr]
+
+    def _buses(self, *buses: Any) -> Bus:
+        from agent_step_log._guard import Buses
+
+        given: list[Bus] = [bus for bus in buses if bus is not None]
+        return given[0] if len(given) == 1 else Buses(*given)
+
+    def _guard_failed(self, error: BaseException) -> None:
+        self._guard_errors += 1
+        if self._guard_errors == 1:
+            failure = failure_of(error)
+            self.event("guard.failed", {"error": failure.error, "error_type": failure.error_type})
 
     def _write_header(self) -> None:
         record = RunStart(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 if TYPE_CHECKING:
+    from agent_step_log._guard import StepAhead
     from agent_step_log._records import Number
 
-__all__ = ["Bus", "LlmFields"]
+__all__ = ["Bus", "Guard", "LlmFields"]
 
 
 class LlmFields(TypedDict, total=False):
@@ -36,3 +37,10 @@ class Bus(Protocol):
 
     def emit(self, topic: str, payload: Any, /) -> Any:
         """Tell subscribers. Must not raise."""
+
+
+class Guard(Protocol):
+    """Who is asked before a measured step begins; see `_guard`."""
+
+    def __call__(self, ahead: StepAhead, /) -> object:
+        """Return if the step may begin; else raise `CallRefusedError`."""

@@ -73,6 +73,7 @@ class Health(Struct, frozen=True):
         degraded: Written, but with a value that had to give way (see docs/values.md).
         sync_failures: ``durability="disk"``: writes the disk did not confirm.
         reopened: Times the log was opened anew after it had been closed, moved or deleted.
+        guard_errors: Times the guard failed, so that a step began unasked.
         last_error: Text of the last failure, None when there was none.
     """
 
@@ -82,6 +83,7 @@ class Health(Struct, frozen=True):
     degraded: int = 0
     sync_failures: int = 0
     reopened: int = 0
+    guard_errors: int = 0
     last_error: str | None = None
 
 

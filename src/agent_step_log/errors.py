@@ -8,12 +8,18 @@ StepLogError
 ├── RecordLostError           on_error="raise": a record did not reach the file
 └── MissingExtraError         an optional library is not installed
 
+CallRefusedError              a guard refused a step; no StepLogError, and no Exception: see there
 RecordLossWarning             on_error="warn": the same, said once a minute
 """
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
 __all__ = [
+    "CallRefusedError",
     "ImportSourceError",
     "LogFormatError",
     "LogSourceError",
@@ -75,6 +81,29 @@ class RecordLostError(StepLogError):
 
 class MissingExtraError(StepLogError, ImportError):
     """An optional library is missing; the message names the extra that brings it."""
+
+
+class CallRefusedError(BaseException):
+    """A guard refused the step that was about to begin; nothing of it has happened.
+
+    For guards to raise, and to derive from. It is no `Exception`, as the cancellation of a task
+    is none: it comes up inside SDKs and frameworks that catch every `Exception`, try the request
+    again, and pass it on as a failure of the connection. The agent catches it by name.
+
+    Args:
+        message: One sentence for people.
+        facts: Figures for the event that tells of it.
+
+    Attributes:
+        event: The name of that event.
+        facts: The same as given.
+    """
+
+    event: ClassVar[str] = "call.refused"
+
+    def __init__(self, message: str, facts: dict[str, Any] | None = None) -> None:
+        self.facts = facts or {}
+        super().__init__(message)
 
 
 class RecordLossWarning(RuntimeWarning):
