@@ -1,8 +1,8 @@
 """Run everything, print tables of ratios, and save them to docs/benchmarks.md.
 
-    python -m benchmarks [records | tap] [--quick] [--output FILE] [--transcripts DIR]
+    python -m benchmarks [records | tap | queries | replay] [--quick] [--output FILE] [--transcripts DIR]
 
-Of the file, the part that is not measured stays as it is.
+Of the file, the parts that are not measured stay as they are.
 Ratios are taken inside rounds in which the variants take turns, so that they hold on
 a shared machine where single times do not.
 """
@@ -13,12 +13,13 @@ import argparse
 import importlib.util
 import os
 import platform
+import re
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _footprint, _measure, _reading, _recorders, _tap, _threads
+from benchmarks import _asking, _footprint, _measure, _reading, _recorders, _replaying, _tap, _threads
 
 REF, OURS, ARTICLE = "bare write (REF)", "agent-step-log", "the article's"
 _NEEDS = {
@@ -52,7 +53,7 @@ class Report:
 def main() -> int:
     """Run the benchmarks; see the module."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=("records", "tap"), help="measure only this")
+    parser.add_argument("part", nargs="?", choices=list(_PARTS), help="measure only this")
     parser.add_argument("--quick", action="store_true", help="a hundredth of the work: does it run at all?")
     parser.add_argument("--output", type=Path, default=Path("docs/benchmarks.md"))
     parser.add_argument(
@@ -63,20 +64,31 @@ def main() -> int:
     )
     options = parser.parse_args()
     before = options.output.read_text(encoding="utf-8") if options.output.exists() else ""
-    records, _, taps = before.partition(_TAP)
-    if options.part != "tap":
-        records = _records(quick=options.quick)
-    if options.part != "records":
-        taps = _taps(options.transcripts, quick=options.quick)
-    options.output.write_text(f"{records.rstrip()}\n\n{_TAP}{taps.rstrip()}\n", encoding="utf-8")
+    texts = dict(zip(_PARTS, _split(before), strict=True))
+    for part in _PARTS if options.part is None else [options.part]:
+        texts[part] = _MEASURED[part](options)
+    written = "\n\n".join(text.strip() for text in texts.values() if text.strip())
+    options.output.write_text(f"{written}\n", encoding="utf-8")
     return 0
 
 
-#: Where the second part of the file begins.
-_TAP = "# The tap\n"
+#: part -> the heading it has in the file
+_PARTS = {
+    "records": "# Benchmarks\n",
+    "tap": "# The tap\n",
+    "queries": "# Questions\n",
+    "replay": "# The debugger\n",
+}
 
 
-def _records(*, quick: bool) -> str:
+def _split(text: str) -> list[str]:
+    """Return the parts of the file, empty where one has not been measured."""
+    parts = re.split(r"^(?=# )", text, flags=re.MULTILINE)
+    return [next((part for part in parts if part.startswith(heading)), "") for heading in _PARTS.values()]
+
+
+def _records(options: argparse.Namespace) -> str:
+    quick: bool = options.quick
     scale = 0.01 if quick else 1.0
     rounds = 3 if quick else 15
     report = Report()
@@ -95,14 +107,33 @@ def _records(*, quick: bool) -> str:
     return "\n".join(report.lines)
 
 
-def _taps(transcripts: Path, *, quick: bool) -> str:
+def _taps(options: argparse.Namespace) -> str:
     report = Report()
     report.say(
-        f"\nWritten by `make bench`. {_machine()} Streams come from another process on this machine. "
-        "With and without take turns; figures are medians, and what is added is the median of the "
+        f"# The tap\n\nWritten by `make bench`. {_machine()} Streams come from another process on this "
+        "machine. With and without take turns; figures are medians, and what is added is the median of the "
         "differences inside a round."
     )
-    _tap.run(report, transcripts=transcripts, quick=quick)
+    _tap.run(report, transcripts=options.transcripts, quick=options.quick)
+    return "\n".join(report.lines)
+
+
+def _questions(options: argparse.Namespace) -> str:
+    report = Report()
+    report.say(
+        f"# Questions\n\nWritten by `make bench`. {_machine()} Logs are generated "
+        "(`benchmarks/_generate.py`). Wall seconds, opening included, medians of rounds in which the ways "
+        "take turns; each way gives the "
+        "same answer, or the run fails."
+    )
+    _asking.run(report, quick=options.quick)
+    return "\n".join(report.lines)
+
+
+def _debugger(options: argparse.Namespace) -> str:
+    report = Report()
+    report.say(f"# The debugger\n\nWritten by `make bench`. {_machine()} Runs are generated.")
+    _replaying.run(report, quick=options.quick)
     return "\n".join(report.lines)
 
 
@@ -245,6 +276,9 @@ def _installed(module: str | None) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+
+
+_MEASURED = {"records": _records, "tap": _taps, "queries": _questions, "replay": _debugger}
 
 
 if __name__ == "__main__":
