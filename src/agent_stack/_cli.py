@@ -38,6 +38,7 @@ COMMANDS = {
     "show": "show",
     "tail": "tail",
     "stats": "stats",
+    "find": "find",
     "wire": "wire",
     "scan": "scan",
     "redecode": "redecode",

@@ -22,6 +22,8 @@ __all__ = [
     "remark",
     "source_argument",
     "sources_argument",
+    "time_options",
+    "where_option",
 ]
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -54,6 +56,43 @@ def source_argument(command: Command) -> Command:
 def sources_argument(command: Command) -> Command:
     """Add any number of SOURCEs, as a shell makes of a pattern."""
     return click.argument("sources", metavar="[SOURCE]...", nargs=-1, type=click.Path())(command)
+
+
+def _moment(text: str | None, *, is_end: bool) -> float | None:
+    from time import time
+
+    from agent_stack._when import parse_when
+
+    try:
+        return None if text is None else parse_when(text, now=time(), is_end=is_end)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def time_options(command: Command) -> Command:
+    """Add ``--since`` and ``--until``: Unix seconds, or None."""
+    until = click.option(
+        "--until",
+        metavar="WHEN",
+        callback=lambda _context, _parameter, text: _moment(text, is_end=True),
+        help="Up to then; of a day, its end.",
+    )
+    since = click.option(
+        "--since",
+        metavar="WHEN",
+        callback=lambda _context, _parameter, text: _moment(text, is_end=False),
+        help="From then on: 2026-05-01, 2026-05-01T12:30, 7d, 36h, 90m, today, yesterday.",
+    )
+    return since(until(command))
+
+
+def where_option(command: Command) -> Command:
+    """Add ``--where``: a condition of SQL, or None."""
+    return click.option(
+        "--where",
+        metavar="SQL",
+        help="Only steps this holds of, in SQL: columns of steps, and run.COLUMN for those of its run.",
+    )(command)
 
 
 def complete_run(
