@@ -11,6 +11,8 @@ from agentsnap._amount import (
     format_tokens,
     format_usd,
 )
+from agentsnap._own_prices import OwnPrice
+from agentsnap._prices import CallCost, CostLine, Prices
 
 __all__ = [
     "NO_COST",
@@ -18,6 +20,10 @@ __all__ = [
     "UNKNOWN_COST",
     "UNKNOWN_TOKENS",
     "Amount",
+    "CallCost",
+    "CostLine",
+    "OwnPrice",
+    "Prices",
     "format_tokens",
     "format_usd",
 ]
