@@ -160,7 +160,7 @@ def decode_all(api: str, bodies: Iterable[bytes], headers: dict[str, str]) -> tu
         size += len(body)
         # Gemini's path says that it streams; the others' bodies do.
         facts = request_facts(api, "https://host/models/m:streamGenerateContent", {"stream": True})
-        cut = splitter(api, 200, headers)
+        cut = splitter(api, 200, headers, may_join=True)
         decoder = response_decoder(api, status=200, headers=headers, request=facts)
         for begin in range(0, len(body), SLICE_BYTES):
             for event in cut.feed(body[begin : begin + SLICE_BYTES]):

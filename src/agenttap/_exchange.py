@@ -216,7 +216,9 @@ class _Pipeline:
         # What cannot be expanded cannot be read: it is kept as it came.
         is_readable = self._expand is not None or not encoding or encoding.strip().lower() == "identity"
         api = exchange.api if is_readable else None
-        self._split = splitter(api or "unknown", capture.status or 0, headers) if is_readable else None
+        self._split = (
+            splitter(api or "unknown", capture.status or 0, headers, may_join=True) if is_readable else None
+        )
         self._clean = redactor.stream(api or "unknown") if is_readable else None
         self.decoder = (
             response_decoder(api, status=capture.status or 0, headers=headers, request=exchange.facts)

@@ -7,6 +7,8 @@
     event stream   application/vnd.amazon.eventstream: one event a frame, its checksums compared
     raw            anything else: handed on in pieces of `RAW_BYTES`, never held
 
+Messages that do no more than continue a text may come joined (see `agenttap._runs`).
+
 Which of them a body is its first bytes say; the content type decides only where
 they leave it open, because it is wrong or missing often enough. The `raw` of all
 events, joined, is the body; how it was cut into chunks changes no event.
@@ -28,15 +30,19 @@ import re
 import struct
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 from zlib import crc32
 
 import msgspec
 
 from agenttap._events import Event
+from agenttap._runs import Joiner, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from agenttap._runs import Read
 
 __all__ = ["MAX_DOCUMENT_BYTES", "MAX_EVENT_BYTES", "RAW_BYTES", "Splitter", "splitter"]
 
@@ -79,24 +85,27 @@ class Splitter(Protocol):
         """Return what is left: no more bytes will come."""
 
 
-def splitter(api: str, status: int, headers: dict[str, str]) -> Splitter:
+def splitter(api: str, status: int, headers: dict[str, str], *, may_join: bool = False) -> Splitter:
     """Return what cuts the body of one response.
 
     Args:
         api: As `agenttap.decoders.recognise` names it; Gemini's arrays are cut into their elements.
         status: The HTTP status; any body may come with any.
         headers: The response's, names in lower case; of them only the content type is read.
+        may_join: Messages that do no more than continue a text come joined, as one `agenttap._runs.Run`.
     """
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return _Sniffing(content_type, cuts_arrays=api.startswith("gemini.") and status < 400)
+    cuts_arrays = api.startswith("gemini.") and status < 400
+    return _Sniffing(content_type, cuts_arrays=cuts_arrays, joined=api if may_join else None)
 
 
 class _Sniffing:
     """Holds the first bytes until they tell what the body is, then hands over."""
 
-    def __init__(self, content_type: str, *, cuts_arrays: bool) -> None:
+    def __init__(self, content_type: str, *, cuts_arrays: bool, joined: str | None) -> None:
         self._content_type = content_type
         self._cuts_arrays = cuts_arrays
+        self._joined = joined
         self._held = b""
         self._chosen: Splitter | None = None
 
@@ -127,13 +136,13 @@ class _Sniffing:
 
     def _splitter(self, head: bytes) -> Splitter:
         if head[:1] == b"{":
-            return _Documents(may_be_lines=True, is_lines="ndjson" in self._content_type)
+            return _Documents(self._joined, may_be_lines=True, is_lines="ndjson" in self._content_type)
         if head[:1] == b"[":
-            return _Array() if self._cuts_arrays else _Documents()
+            return _Array() if self._cuts_arrays else _Documents(None)
         if _is_prelude(self._held):
-            return _Frames()
+            return _Frames(self._joined)
         if _is_sse(head) or (self._content_type == "text/event-stream" and head[:1] != b"<"):
-            return _Sse()
+            return _Sse(self._joined)
         return _Raw()
 
 
@@ -202,10 +211,11 @@ _LINE = re.compile(rb"([^\r\n]*)(?>\r\n|\n|\r|\Z)")
 
 
 class _Sse(_Held):
-    def __init__(self) -> None:
+    def __init__(self, joined: str | None) -> None:
         super().__init__()
         self._is_first = True
         self._names: dict[bytes, str] = {}
+        self._joiners = {end: Joiner(joined, end, self._reader(end)) for end in (b"\n\n", b"\r\n\r\n")}
 
     def _feed(self, data: bytes) -> list[Event]:
         if self._held:
@@ -217,10 +227,7 @@ class _Sse(_Held):
             data = bytes(self._held)
         returns = data.count(b"\r")
         if not returns or returns == data.count(b"\r\n") == data.count(b"\n"):
-            line_end = b"\r\n" if returns else b"\n"
-            parts = data.split(line_end * 2)
-            rest = parts.pop()
-            events = self._messages(parts, line_end)
+            events, rest = self._joiners[b"\r\n\r\n" if returns else b"\n\n"].take(data)
         else:
             parts, rest = self._cut(data)
             events = [self._message(part) for part in parts]
@@ -237,31 +244,35 @@ class _Sse(_Held):
             begin = end
         return parts, data[begin:]
 
-    def _messages(self, parts: list[bytes], line_end: bytes) -> list[Event]:
-        """Read messages with one kind of line ending, their empty line left out: nearly all there are."""
-        events: list[Event] = []
-        data_line, end = line_end + b"data: ", line_end * 2
-        skipped = len(data_line)
-        append, decode, names = events.append, _decode, self._names
-        if self._is_first and parts:
-            append(self._message(parts.pop(0) + end))
-        # What stands before the JSON is mostly what stood there the last time.
-        head, name = b"data: ", None
-        for part in parts:
-            if not part.startswith(head):
-                head, name = b"data: ", None
-                at = part.find(data_line) if part.startswith(b"event: ") else -1
-                if at > 0 and (found := names.get(part[7:at])) is not None:
-                    head, name = part[: at + skipped], found
-            data = part[len(head) :] if part.startswith(head) else b""
-            if data and b"\n" not in data:
-                try:
-                    append(Event(part + end, decode(data), name))
-                    continue
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                    pass
-            append(self._message(part + end))
-        return events
+    def _reader(self, end: bytes) -> Read:
+        """Return what reads messages that have one kind of line ending: nearly all there are."""
+        data_line = end[: len(end) // 2] + b"data: "
+        skipped, names = len(data_line), self._names
+
+        def read(messages: list[bytes]) -> list[Event]:
+            events: list[Event] = []
+            append, decode = events.append, _decode
+            if self._is_first and messages:
+                append(self._message(messages.pop(0)))
+            # What stands before the JSON is mostly what stood there the last time.
+            head, name = b"data: ", None
+            for raw in messages:
+                if not raw.startswith(head):
+                    head, name = b"data: ", None
+                    at = raw.find(data_line) if raw.startswith(b"event: ") else -1
+                    if at > 0 and (found := names.get(raw[7:at])) is not None:
+                        head, name = raw[: at + skipped], found
+                data = raw[len(head) : -len(end)] if raw.startswith(head) else b""
+                if data and b"\n" not in data:
+                    try:
+                        append(Event(raw, decode(data), name))
+                        continue
+                    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                        pass
+                append(self._message(raw))
+            return events
+
+        return read
 
     def _message(self, raw: bytes) -> Event:
         """Read any message, as the standard says."""
@@ -297,8 +308,9 @@ class _Sse(_Held):
 class _Documents(_Held):
     """One document, or one a line: an object that ends with its line and is not the last are lines."""
 
-    def __init__(self, *, may_be_lines: bool = False, is_lines: bool = False) -> None:
+    def __init__(self, joined: str | None, *, may_be_lines: bool = False, is_lines: bool = False) -> None:
         super().__init__()
+        self._joiner = Joiner(joined, b"\n", lambda lines: list(map(_line, lines)))
         self._may_be_lines = may_be_lines
         self._is_lines = is_lines
         self._behind = 0  # where the first line ends, if it is a document
@@ -331,14 +343,11 @@ class _Documents(_Held):
             return self._give_up(self._held) if len(self._held) > MAX_EVENT_BYTES else []
         whole = bytes(self._held[:end])
         del self._held[:end]
-        return [_line(line) for line in _LF_LINE.findall(whole)]
+        return self._joiner.take(whole)[0]
 
     def _end(self) -> list[Event]:
         held, self._held = bytes(self._held), bytearray()
         return [_line(held)] if held else []
-
-
-_LF_LINE = re.compile(rb"[^\n]*\n")
 
 
 def _line(raw: bytes) -> Event:
@@ -408,8 +417,8 @@ _OUT_OF_TEXT = re.compile(rb'["{}\[\]]')
 
 # ── Amazon's event stream ───────────────────────────────────────────────────
 
-_PRELUDE = struct.Struct(">III")
-_UINT32 = struct.Struct(">I")
+_unpack_prelude = struct.Struct(">III").unpack_from
+_unpack_sum = struct.Struct(">I").unpack_from
 _UINT16 = struct.Struct(">H")
 # type of a header's value: its size in bytes; text and bytes (6, 7) tell theirs
 _FIXED = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
@@ -418,46 +427,91 @@ _FIXED = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 def _is_prelude(data: bytes) -> bool:
     if len(data) < 12:
         return False
-    total, _, checksum = _PRELUDE.unpack_from(data)
+    total, _, checksum = _unpack_prelude(data)
     return bool(total >= 16 and crc32(data[:8]) == checksum)
 
 
 class _Frames(_Held):
-    def __init__(self) -> None:
+    def __init__(self, joined: str | None) -> None:
         super().__init__()
         self._wanted = 12  # bytes without which nothing can be done
         self._headers: dict[bytes, dict[str, str]] = {}  # those seen: nearly all frames share a few
+        self._joined = joined
+        self._joiner = Joiner(joined, b"\n", lambda lines: [Event(line, decode_json(line)) for line in lines])
 
     def _feed(self, data: bytes) -> list[Event]:
         self._held += data
         if len(self._held) < self._wanted:
             return []
-        events: list[Event] = []
         held, at = bytes(self._held), 0
+        frames: list[bytes] = []
+        blocks: list[bytes] = []
+        is_damaged = False
         self._wanted = 12
         while len(held) - at >= 12:
-            total, headers, checksum = _PRELUDE.unpack_from(held, at)
+            total, headers, checksum = _unpack_prelude(held, at)
             # A damaged length leads nowhere: no later frame can be found.
             if crc32(held[at : at + 8]) != checksum or not 16 + headers <= total <= MAX_EVENT_BYTES:
-                return [*events, *self._give_up(held[at:])]
+                is_damaged = True
+                break
             if len(held) - at < total:
                 self._wanted = total
                 break
             frame = held[at : at + total]
-            if crc32(frame[:-4]) != _UINT32.unpack_from(frame, total - 4)[0]:
-                return [*events, *self._give_up(held[at:])]
-            events.append(self._event(frame, headers))
+            if crc32(frame[:-4]) != _unpack_sum(frame, total - 4)[0]:
+                is_damaged = True
+                break
+            frames.append(frame)
+            blocks.append(frame[12 : 12 + headers])
             at += total
+        events = self._events(frames, blocks)
+        if is_damaged:
+            return [*events, *self._give_up(held[at:])]
         del self._held[:at]
         return events
 
-    def _event(self, raw: bytes, headers_bytes: int) -> Event:
-        block = raw[12 : 12 + headers_bytes]
-        headers = self._headers.get(block)
-        if headers is None:
-            headers = _frame_headers(block)
-            if len(self._headers) < 64:
-                self._headers[block] = headers
+    def _events(self, frames: list[bytes], blocks: list[bytes]) -> list[Event]:
+        """Read *frames*; those with the same headers are read together."""
+        events: list[Event] = []
+        begin = 0
+        for _, group in groupby(blocks):
+            end = begin + len(list(group))
+            read = self._read if self._joined is None or end - begin < _ALIKE else self._read_alike
+            events += read(frames[begin:end])
+            begin = end
+        return events
+
+    def _read(self, frames: list[bytes]) -> list[Event]:
+        return [self._event(frame) for frame in frames]
+
+    def _read_alike(self, frames: list[bytes]) -> list[Event]:
+        """Read frames with the same headers as if what is in them were lines."""
+        begin = 12 + _unpack_prelude(frames[0])[1]
+        lines = [frame[begin:-4] for frame in frames]
+        if lines[0].startswith(b'{"bytes":'):
+            lines = [_out_of_envelope(line) for line in lines]
+        text = b"\n".join([*lines, b""])
+        if text.count(b"\n") != len(frames):
+            return self._read(frames)
+        events: list[Event] = []
+        name, at = None, 0
+        for line in self._joiner.take(text)[0]:
+            if type(line) is Run:
+                count = len(line.raws)
+                events.append(line.of(frames[at : at + count], self._read))
+                at += count
+            elif name is None or type(line.data) is not dict or "bytes" in line.data:
+                events.append(self._event(frames[at]))
+                name = events[-1].name
+                at += 1
+            else:
+                events.append(Event(frames[at], line.data, name))
+                at += 1
+        return events
+
+    def _event(self, raw: bytes) -> Event:
+        _, headers_bytes, _ = _unpack_prelude(raw)
+        headers = self._named(raw[12 : 12 + headers_bytes])
         data = decode_json(raw[12 + headers_bytes : -4])
         name = headers.get(":event-type") or headers.get(":exception-type") or headers.get(":error-code")
         if data is None and ":error-message" in headers:
@@ -467,9 +521,31 @@ class _Frames(_Held):
             data = data if inner is None else inner
         return Event(raw, data, name)
 
+    def _named(self, block: bytes) -> dict[str, str]:
+        headers = self._headers.get(block)
+        if headers is None:
+            headers = _frame_headers(block)
+            if len(self._headers) < 64:
+                self._headers[block] = headers
+        return headers
+
     def _end(self) -> list[Event]:
         held, self._held = bytes(self._held), bytearray()
         return [Event(held)] if held else []
+
+
+# As InvokeModel puts each event of the model's own stream.
+_ENVELOPE = re.compile(rb'\{"bytes":"([A-Za-z0-9+/]*+={0,2}+)"(?:,"p":"[A-Za-z0-9]*+")?+\}')
+#: Frames with the same headers that are worth being read together.
+_ALIKE = 8
+
+
+def _out_of_envelope(payload: bytes) -> bytes:
+    envelope = _ENVELOPE.fullmatch(payload)
+    try:
+        return payload if envelope is None else a2b_base64(envelope[1])
+    except Base64Error:
+        return payload
 
 
 def _from_base64(text: str) -> Any:

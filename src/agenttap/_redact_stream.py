@@ -6,6 +6,9 @@ piece gets its part of it back: the token where the secret began, nothing where 
 handed on in order, once nothing in them can become part of a secret (`agenttap._open_ended`): mostly at
 once, but for the last word.
 
+Of messages that come joined (`agenttap._runs.Run`) the text is searched as one. Only where there is
+something to take out are they read one by one.
+
 At most `HELD_BYTES` of events are held back; beyond, what is open is taken for finished, and should it go
 on to be a secret after all, its rest is taken out. What is not JSON is one channel of its own, its bytes.
 """
@@ -22,6 +25,7 @@ from agenttap._open_ended import decided
 from agenttap._patterns import MAX_SECRET, Match, find
 from agenttap._redact import Walk, unescaped
 from agenttap._redact_raw import data_of, is_frame, raw_with
+from agenttap._runs import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -152,12 +156,7 @@ class StreamRedactor:
         text = b"".join(raws).decode("latin-1")
         if "\0" in text:
             # Frames of an event stream: what they say may be packed into them.
-            raws = [
-                msgspec.json.encode(event.data)
-                if event.data is not None and is_frame(event.raw)
-                else event.raw
-                for event in events
-            ]
+            raws = [_unpacked(event) for event in events]
             text = b"".join(raws).decode("latin-1")
         matches = find(text, is_json=True)
         if matches:
@@ -194,6 +193,7 @@ class StreamRedactor:
                 if token != secret:
                     tokens.append((max(begin, match.start), match.end, token))
         if tokens or channel.is_changed:
+            self._take_apart(channel)
             self._give_back(channel, begin, end, tokens)
         else:
             _pass_on(channel, len(text), end)
@@ -230,6 +230,28 @@ class StreamRedactor:
             at = upto
         channel.pieces = []
 
+    def _take_apart(self, channel: _Channel) -> None:
+        """Put in place of the piece of a run those of its messages."""
+        pieces: list[_Piece] = []
+        for piece in channel.pieces:
+            number, container, key, text = piece
+            if container is None:
+                return  # what is no JSON comes in no run
+            run = self._queue[number - self._first]
+            if type(run) is not Run or container is run.texts:
+                pieces.append(piece)
+                continue
+            if not pieces:
+                channel.done = ""
+            decided = len(container[key]) - len(text)
+            for place, part in enumerate(run.texts):
+                if decided:
+                    channel.done = part[:decided]
+                if decided < len(part):
+                    pieces.append((number, run.texts, place, part[decided:]))
+                decided = max(0, decided - len(part))
+        channel.pieces = pieces
+
     def _change(self, piece: _Piece, text: str) -> None:
         number, container, key, _ = piece
         self._changed.add(number)
@@ -241,16 +263,52 @@ class StreamRedactor:
     # -- handing on ------------------------------------------------------------------------------------------
 
     def _released(self) -> list[Event]:
-        waiting = [channel.pieces[0][0] for channel in self._channels.values() if channel.pieces]
-        count = min(waiting) - self._first if waiting else len(self._queue)
+        waiting = [channel for channel in self._channels.values() if channel.pieces]
+        channel = min(waiting, key=lambda each: each.pieces[0][0], default=None)
+        count = len(self._queue) if channel is None else channel.pieces[0][0] - self._first
         done, self._queue = self._queue[:count], self._queue[count:]
-        for number in sorted(each for each in self._suspect | self._changed if each < self._first + count):
-            self._rewrite(done[number - self._first], is_changed=number in self._changed)
+        to_rewrite = sorted(each for each in self._suspect | self._changed if each < self._first + count)
+        for number in reversed(to_rewrite):  # from the end: of a run come many
+            place = number - self._first
+            event = done[place]
+            if type(event) is Run:
+                done[place : place + 1] = self._rewritten(event)
+            else:
+                self._rewrite(event, is_changed=number in self._changed)
         self._first += count
         self._suspect = {number for number in self._suspect if number >= self._first}
         self._changed = {number for number in self._changed if number >= self._first}
+        if channel is not None and self._first not in self._suspect | self._changed:
+            done += self._begun(channel)
         self._held = sum([len(event.raw) for event in self._queue])
         return done
+
+    def _begun(self, channel: _Channel) -> list[Event]:
+        """Return what is decided of the run that waits, if it is one; *channel* waits for its rest."""
+        run = self._queue[0]
+        number, container, _, text = channel.pieces[0]
+        if type(run) is not Run or container is run.texts:
+            return []
+        count, left = len(run.texts), len(text)
+        while left > 0:
+            count -= 1
+            left -= len(run.texts[count])
+        if not count:
+            return []
+        decided, self._queue[0] = run.divided(count)
+        [(_, container, key)] = self._deltas(self._api, self._queue[0].data)
+        channel.pieces[0] = (number, container, key, text)
+        return [decided]
+
+    def _rewritten(self, run: Run) -> list[Event]:
+        """Return the messages of *run*, each with its part of the text as it is now, and without secrets."""
+        events = run.singles()
+        for event, text in zip(events, run.texts, strict=True):
+            [(_, container, key)] = self._deltas(self._api, event.data)
+            is_changed = container[key] != text
+            container[key] = text
+            self._rewrite(event, is_changed=is_changed)
+        return events
 
     def _rewrite(self, event: Event, *, is_changed: bool) -> None:
         if event.data is None:
@@ -270,6 +328,12 @@ class StreamRedactor:
         if new is not event.data or is_changed:
             event.raw = raw_with(event.raw, event.data, new)
             event.data, event.is_redacted = new, True
+
+
+def _unpacked(event: Event) -> bytes:
+    if type(event) is Run:
+        return event.raw + msgspec.json.encode(event.data) if is_frame(event.raws[0]) else event.raw
+    return msgspec.json.encode(event.data) if event.data is not None and is_frame(event.raw) else event.raw
 
 
 def _pass_on(channel: _Channel, length: int, end: int) -> None:

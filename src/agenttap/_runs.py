@@ -1,0 +1,195 @@
+r"""Messages of a stream that do no more than continue a text, read many at a time.
+
+Nearly all messages of a stream are like the one before but for a few characters of text, and for numbers
+and marks that tell nothing. So two that are alike in all else are made into a regular expression, their
+*shape*, and one pass of it finds all that follow them::
+
+    data: {"id":"c1","choices":[{"index":0,"delta":{"content":"Hel"}}]}
+    data: {"id": any ,"choices":[{"index":0,"delta":{"content":" text "}}]}
+
+They come as one `Run`, an event that says what they say together: the last of them, with all their text.
+Whatever has no shape, or is not quite JSON, is read message by message.
+
+A shape leaves open, besides the text: padding, times, counts so far, ids of messages and items. Where those
+count at all, the last one counts.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from agenttap._events import Event
+from agenttap.decoders import deltas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Joiner", "Read", "Run"]
+
+#: Messages that stand alone behind one another until a shape is looked for.
+_FIRST_LOOK = 4
+#: Fewer are not worth a run.
+_SHORTEST = 3
+#: Shapes of one body: text, thoughts, and a few calls side by side.
+_MOST_SHAPES = 8
+
+_TEXT = rb'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
+_MARK = rb'"[ !#-\[\]-~]*+"'
+_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
+# The id of a message stands first; any other may be that of a call, which begins where its id changes.
+_OPEN = re.compile(
+    rb'((?:\A[^{"]*+\{"id"|"(?:obfuscation|p|sequence_number|item_id|responseId|created|created_at'
+    rb'|[A-Za-z_]*+(?:(?<=_tokens)|(?<=okenCount)|(?<=en_count)))")\s*+:\s*+)(?:(%b)|%b)' % (_MARK, _NUMBER)
+)
+
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_texts = msgspec.json.Decoder(list[str]).decode
+Read: TypeAlias = "Callable[[list[bytes]], list[Event]]"
+
+
+class Run(Event):
+    """Messages that follow each other and continue one text.
+
+    Attributes:
+        raws: Each as it stood on the wire.
+        texts: The text of each, as many; `data` has them joined.
+    """
+
+    __slots__ = ("_api", "_read", "raws", "texts")
+
+    def __init__(self, api: str, raws: list[bytes], texts: list[str], read: Read) -> None:
+        [last] = read(raws[-1:])
+        [(_, container, key)] = deltas(api, last.data)
+        container[key] = "".join(texts)
+        super().__init__(b"".join(raws), last.data, last.name)
+        self.raws, self.texts = raws, texts
+        self._api, self._read = api, read
+
+    def singles(self) -> list[Event]:
+        """Return the messages one by one, read anew."""
+        return self._read(self.raws)
+
+    def of(self, raws: list[bytes], read: Read) -> Run:
+        """Return the same of other *raws*, which say the same."""
+        return Run(self._api, raws, self.texts, read)
+
+    def divided(self, count: int) -> tuple[Run, Run]:
+        """Return the first *count* messages, and the others."""
+        parts = ((self.raws[:count], self.texts[:count]), (self.raws[count:], self.texts[count:]))
+        first, second = (Run(self._api, raws, texts, self._read) for raws, texts in parts)
+        return first, second
+
+
+class Joiner:
+    """Reads the messages of one body.
+
+    Args:
+        api: As `agenttap.decoders.recognise` names it; None to read them one by one.
+        end: What ends a message.
+        read: Reads whole messages, one event each.
+    """
+
+    def __init__(self, api: str | None, end: bytes, read: Read) -> None:
+        self.end = end
+        self._api, self._read = api, read
+        self._shapes: tuple[re.Pattern[bytes], ...] = ()
+
+    def take(self, data: bytes) -> tuple[list[Event], bytes]:
+        """Return the events of *data*, which begins with a message, and the rest that has no end yet."""
+        events: list[Event] = []
+        rest = self._cut(data, self._shapes, events)
+        return events, rest
+
+    def _cut(self, data: bytes, shapes: tuple[re.Pattern[bytes], ...], events: list[Event]) -> bytes:
+        if not shapes:
+            return self._one_by_one(data, events)
+        parts = shapes[0].split(data)
+        between, raws, texts = parts[::3], parts[1::3], parts[2::3]
+        begin = 0
+        for place, other in enumerate(between):
+            if not other:
+                continue
+            if begin < place:
+                self._join(raws[begin:place], texts[begin:place], events)
+                begin = place
+            rest = self._cut(other, shapes[1:], events)
+            if place == len(raws):
+                return rest
+            if rest:  # the shape was found inside of a message
+                self._one_by_one(rest + raws[place], events)
+                begin = place + 1
+        if begin < len(raws):
+            self._join(raws[begin:], texts[begin:], events)
+        return b""
+
+    def _join(self, raws: list[bytes], texts: list[bytes], events: list[Event]) -> None:
+        if self._api is not None and len(raws) >= _SHORTEST:
+            try:
+                said = _decode_texts(b'["%b"]' % b'","'.join(texts))
+                events.append(Run(self._api, raws, said, self._read))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                pass
+            else:
+                return
+        events += self._read(raws)
+
+    def _one_by_one(self, data: bytes, events: list[Event]) -> bytes:
+        end = self.end
+        messages = data.split(end)
+        rest = messages.pop()
+        begin, count = 0, _FIRST_LOOK
+        while begin < len(messages):
+            found = self._read([message + end for message in messages[begin : begin + count]])
+            events += found
+            begin += count
+            if begin < len(messages) and self._api is not None and len(self._shapes) < _MOST_SHAPES:
+                shape = _shape(self._api, *found[-2:])
+                if shape is not None:
+                    self._shapes = (shape, *self._shapes)
+                    return self._cut(end.join([*messages[begin:], rest]), (shape,), events)
+            count *= 2
+        return rest
+
+
+def _shape(api: str, first: Event, second: Event) -> re.Pattern[bytes] | None:
+    """Return the shape of two messages that share one."""
+    form = _form(api, second)
+    return _compiled(form) if form is not None and form == _form(api, first) else None
+
+
+# Compiling one takes as long as reading some hundred messages.
+_compiled = lru_cache(maxsize=256)(re.compile)
+
+
+def _form(api: str, event: Event) -> bytes | None:
+    raw = event.raw
+    try:
+        [(_, container, key)] = deltas(api, event.data)
+        [(start, stop)] = [
+            match.span(1)
+            for match in _strings(key).finditer(raw)
+            if _decode_text(b'"%b"' % match[1]) == container[key] != ""
+        ]
+    except Exception:  # noqa: BLE001  none, several, or a hostile one: it is read alone
+        return None
+    return b"(%b(%b)%b)" % (_opened(raw[:start]), _TEXT, _opened(raw[stop:]))
+
+
+@lru_cache(maxsize=64)
+def _strings(key: str) -> re.Pattern[bytes]:
+    """Return what finds strings under *key*."""
+    return re.compile(rb'"%b"\s*+:\s*+"(%b)"' % (re.escape(key).encode(), _TEXT))
+
+
+def _opened(part: bytes) -> bytes:
+    """Return what matches this part of a message, and the same part of those like it."""
+    form: list[bytes] = []
+    taken = 0
+    for match in _OPEN.finditer(part):
+        form += re.escape(part[taken : match.end(1)]), _MARK if match[2] else _NUMBER
+        taken = match.end()
+    return b"".join([*form, re.escape(part[taken:])])
