@@ -11,8 +11,12 @@ from agentsnap._amount import (
     format_tokens,
     format_usd,
 )
+from agentsnap._budget import Budget, Budgets, Spent
 from agentsnap._own_prices import OwnPrice
 from agentsnap._prices import CallCost, CostLine, Prices
+from agentsnap._usage import Group, UsageTable, usage_of, usage_of_records
+from agentsnap._tally import Totals
+from agentsnap._tracker import UsageTracker
 
 __all__ = [
     "NO_COST",
@@ -20,10 +24,19 @@ __all__ = [
     "UNKNOWN_COST",
     "UNKNOWN_TOKENS",
     "Amount",
+    "Budget",
+    "Budgets",
     "CallCost",
     "CostLine",
+    "Group",
     "OwnPrice",
     "Prices",
+    "UsageTable",
+    "Spent",
+    "Totals",
+    "UsageTracker",
     "format_tokens",
     "format_usd",
+    "usage_of",
+    "usage_of_records",
 ]
