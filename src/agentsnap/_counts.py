@@ -194,7 +194,7 @@ def _told(record: Record, counts: Counts) -> dict[str, int | None]:
             counts.gaps.append(f"{words} tokens cannot be")
             number = None
         elif bound in ("upper", "unknown"):
-            counts.gaps.append(f"{words} tokens told only as a bound from above: at most {number:,}")
+            counts.gaps.append(f"{words} tokens told only as a bound from above")
             number = None
         elif bound is not None:
             counts.gaps.append(f"{words} tokens told only as a bound from below")
@@ -271,6 +271,9 @@ def _take_extras(counts: Counts, usage: dict[str, Any], record: Record) -> None:
         counts.gaps.append("searched sources are billed beside the tokens")
     if _count(usage.get("toolUsePromptTokenCount")):
         counts.gaps.append("the provider's own tools are billed beside the tokens")
+    tries = usage.get("iterations")
+    if type(tries) is list and len(tries) > 1:
+        counts.gaps.append("what came before the last try is billed beside it")
     if usage.get("inference_geo") == "us":
         counts.gaps.append("inference in the US alone costs more than the list price")
     output = bytes(record.output_json)
