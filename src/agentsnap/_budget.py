@@ -250,7 +250,10 @@ class Budget(Forkable):
     def _group_of(self, ahead: StepAhead) -> str | None:
         if self.per == "run":
             return ahead.root_run_id
-        return day_of() if self.per == "day" else ahead.agent
+        if self.per == "day":
+            return day_of()
+        # Of an agent that is about to begin, its own counts, not its caller's.
+        return ahead.name if ahead.type == "agent_call" else ahead.agent
 
     def _group_of_record(self, record: Any, began: float | None) -> str | None:
         if self.per == "run":
@@ -400,7 +403,7 @@ def _dollars(name: str, value: Decimal | float | str) -> Decimal:
         dollars = Decimal(str(value))
     except ArithmeticError:
         dollars = Decimal(-1)
-    if not dollars >= 0 or not dollars.is_finite():
+    if not dollars.is_finite() or dollars < 0:
         raise ValueError(f"{name} must be dollars from 0, not {value!r}")
     return dollars
 
