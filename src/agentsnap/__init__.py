@@ -12,11 +12,13 @@ from agentsnap._amount import (
     format_usd,
 )
 from agentsnap._budget import Budget, Budgets, Spent
+from agentsnap._explain import ExplainedCall, Explanation, explain
+from agentsnap._ledger import Problem
 from agentsnap._own_prices import OwnPrice
 from agentsnap._prices import CallCost, CostLine, Prices
-from agentsnap._usage import Group, UsageTable, usage_of, usage_of_records
 from agentsnap._tally import Totals
 from agentsnap._tracker import UsageTracker
+from agentsnap._usage import Group, UsageTable, usage_of, usage_of_records
 
 __all__ = [
     "NO_COST",
@@ -28,13 +30,17 @@ __all__ = [
     "Budgets",
     "CallCost",
     "CostLine",
+    "ExplainedCall",
+    "Explanation",
     "Group",
     "OwnPrice",
     "Prices",
-    "UsageTable",
+    "Problem",
     "Spent",
     "Totals",
+    "UsageTable",
     "UsageTracker",
+    "explain",
     "format_tokens",
     "format_usd",
     "usage_of",

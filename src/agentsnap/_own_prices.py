@@ -44,11 +44,11 @@ __all__ = ["PRICE_KEYS", "OwnPrice", "read_price_file"]
 #: Keys of a price, and how many units it is for.
 PRICE_KEYS = {
     "input": 1_000_000,
-    "output": 1_000_000,
     "cache_read": 1_000_000,
     "cache_write": 1_000_000,
     "cache_write_1h": 1_000_000,
     "input_audio": 1_000_000,
+    "output": 1_000_000,
     "output_audio": 1_000_000,
     "output_image": 1_000_000,
     "reasoning": 1_000_000,

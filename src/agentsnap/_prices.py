@@ -258,7 +258,10 @@ def _lines(rate: Rate, counts: Counts) -> list[CostLine]:
     if "reasoning" not in rate.prices and "reasoning" in kinds:
         kinds["output"] = kinds.pop("reasoning") + kinds.get("output", 0)
     lines = []
-    for kind, count in kinds.items():
+    for kind in _PER:  # in the order a bill has them
+        count = kinds.get(kind)
+        if not count:
+            continue
         found, note = rate.price(kind, prompt), ""
         instead = kind
         while found is None and instead in _INSTEAD:
