@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from agent_step_log import Record
     from agentsnap._amount import Tokens
 
-__all__ = ["MAX_TOKENS", "Counts", "counts_of", "told_cost"]
+__all__ = ["HOSTED_TOOLS", "MAX_TOKENS", "Counts", "counts_of", "told_cost"]
 
 #: Tokens that one call can have; context windows are a thousandth of it.
 MAX_TOKENS = 1_000_000_000
@@ -69,7 +69,8 @@ _REFUSALS = frozenset(
         "resourcenotfoundexception",
     }
 )
-_HOSTED_TOOLS = tuple(
+#: Output items of tools that the provider runs itself.
+HOSTED_TOOLS = tuple(
     f'"{name}_call"'.encode()
     for name in ("web_search", "file_search", "code_interpreter", "image_generation", "computer")
 )
@@ -277,7 +278,7 @@ def _take_extras(counts: Counts, usage: dict[str, Any], record: Record) -> None:
     if usage.get("inference_geo") == "us":
         counts.gaps.append("inference in the US alone costs more than the list price")
     output = bytes(record.output_json)
-    if b"_call" in output and any(name in output for name in _HOSTED_TOOLS):
+    if b"_call" in output and any(name in output for name in HOSTED_TOOLS):
         counts.gaps.append("the provider's own tools are billed beside the tokens")
 
 

@@ -81,6 +81,8 @@ class Rate:
     prices: dict[str, Tiers] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     why_none: str = ""
+    #: The same for `agentsnap._quick`; made by `Prices`.
+    steps: Any = ()
 
     def price(self, kind: str, prompt: int) -> tuple[Decimal, int] | None:
         """Return the price of *kind* for a prompt of so many tokens, and from how many on it holds."""

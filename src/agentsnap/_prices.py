@@ -12,7 +12,6 @@ priced makes the amount a lower bound, or unknown where nothing can, and `CallCo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -21,6 +20,7 @@ from agentsnap._amount import NO_COST, UNKNOWN_COST, Amount, Usd, multiply_usd, 
 from agentsnap._counts import Counts, counts_of, told_cost
 from agentsnap._own_prices import PRICE_KEYS, OwnPrice, read_price_file
 from agentsnap._price_list import PriceList, Rate, list_provider, own_rate, utc
+from agentsnap._quick import quick_prices
 from agentsnap._tiers import tier_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ __all__ = ["CallCost", "CostLine", "PriceSource", "Prices"]
 PriceSource: TypeAlias = Literal["provider", "own", "list", "none"]
 
 _MOST_RATES = 20_000
+_DAY_S = 86_400
 _PER = {**PRICE_KEYS, "cache_read_audio": 1_000_000}
 _WORDS = {
     "cache_read": "cache read",
@@ -148,7 +149,7 @@ class Prices:
     def __init__(self, own: Sequence[OwnPrice] = ()) -> None:
         self._own = list(own)
         self._list: PriceList | None = None
-        self._rates: dict[tuple[str, str | None, str | None, int], Rate] = {}
+        self._rates: dict[tuple[Any, ...], Rate | None] = {}
         self._lock = Lock()  # protects the opening of the list and the filling of the rates
 
     @classmethod
@@ -193,7 +194,7 @@ class Prices:
         if told is not None:
             amount, place = told
             return _cost(Amount(amount), "provider", place, call.service_tier or "standard", (), [], counts)
-        rate = self._rate(call)
+        rate = self.rate_of(call)
         if rate.source == "none":
             return _cost(UNKNOWN_COST, "none", "", rate.tier, (), [rate.why_none, *counts.gaps], counts)
         lines = tuple(_lines(rate, counts))
@@ -206,43 +207,56 @@ class Prices:
             total.at_least() if notes else total, rate.source, rate.name, rate.tier, lines, notes, counts
         )
 
-    def _rate(self, call: Record) -> Rate:
-        usage = call.usage if type(call.usage) is dict else {}
-        model = call.model or call.request_model
-        if not model:
-            return Rate(why_none="the record names no model")
-        at = utc(call.ts)
-        if at is None:
-            return Rate(why_none="the record's time is outside of the calendar")
-        word = call.service_tier or _text(usage.get("service_tier")) or _text(usage.get("serviceTier"))
-        if usage.get("speed") == "fast":
-            word = "fast"
-        key = (model, call.provider, word, int(call.ts // 60))
-        rate = self._rates.get(key)
-        if rate is None:
-            day = (model, call.provider, word, -1 - at.toordinal())
-            rate = self._rates.get(day)
+    def rate_of(self, call: Record) -> Rate:
+        """Return the prices that hold for *call*: its model's, at its time, in its tier.
+
+        Raises:
+            MissingExtraError: As for `cost_of`.
+        """
+        model, word, ts = call.model or call.request_model, call.service_tier, call.ts
+        usage = call.usage
+        if usage is not None:
+            if word is None:
+                word = _text(usage.get("service_tier")) or _text(usage.get("serviceTier"))
+            if usage.get("speed") == "fast":
+                word = "fast"
+        try:
+            # Where a price changes within a day there is None, and a rate for each minute.
+            rate = self._rates[model, call.provider, word, ts // _DAY_S]
             if rate is None:
-                with self._lock:
-                    rate, is_by_hour = self._found(model, call.provider, word, at)
-                    if len(self._rates) > _MOST_RATES:
-                        self._rates.clear()
-                    self._rates[key if is_by_hour else day] = rate
+                rate = self._rates[model, call.provider, word, ("minute", ts // 60)]
+        except KeyError:
+            return self._found(model, call.provider, word, ts)
+        return rate  # type: ignore[return-value]
+
+    def _found(self, model: str | None, named: str | None, word: str | None, ts: float) -> Rate:
+        with self._lock:
+            rate, is_by_hour = self._sought(model, named, word, ts)
+            rate.steps = quick_prices(rate)
+            if len(self._rates) > _MOST_RATES:
+                self._rates.clear()
+            self._rates[model, named, word, ts // _DAY_S] = None if is_by_hour else rate
+            if is_by_hour:
+                self._rates[model, named, word, ("minute", ts // 60)] = rate
         return rate
 
-    def _found(self, model: str, named: str | None, word: str | None, at: datetime) -> tuple[Rate, bool]:
+    def _sought(self, model: str | None, named: str | None, word: str | None, ts: float) -> tuple[Rate, bool]:
+        if not model:
+            return Rate(why_none="the record names no model"), False
+        at = utc(ts)
+        if at is None:
+            return Rate(why_none="the record's time is outside of the calendar"), False
         provider = list_provider(named)
         tier = tier_of(word, provider or ("anthropic" if model.startswith("claude") else ""))
         fitting = [price for price in self._own if price.fits(model, named)]
         if fitting:
-            own = own_rate(fitting, tier, at.astimezone(UTC).date())
+            own = own_rate(fitting, tier, at.date())
             if own is None and word:  # a tier by a word of the user's own
-                own = own_rate(fitting, word, at.astimezone(UTC).date())
+                own = own_rate(fitting, word, at.date())
             if own is not None:
                 return own, False
         prices = self._opened()
-        is_by_hour = prices.changes_by_the_hour(model, provider)
-        return prices.rate(model, provider, tier, at), is_by_hour
+        return prices.rate(model, provider, tier, at), prices.changes_by_the_hour(model, provider)
 
     def _opened(self) -> PriceList:
         if self._list is None:

@@ -22,6 +22,7 @@ from agentsnap._amount import Amount, Tokens, Usd, add_usd
 from agentsnap._calendar import Calendar
 from agentsnap._ledger import Ledger, Problem
 from agentsnap._prices import Prices
+from agentsnap._quick import UNIT_DECIMALS, may_be_quick, quick_cost
 from agentsnap._reading import read_records
 
 if TYPE_CHECKING:
@@ -210,14 +211,20 @@ def usage_of_records(
         key = key_of(record, state)
         if (since is not None and not record.ts >= since) or (until is not None and not record.ts < until):
             continue
-        cost = prices.cost_of(record)
-        for problem in cost.problems:
-            ledger.tell(record.run_id, record.step, problem)
-        row = cells.setdefault(key, {})
+        row = cells.get(key)
+        if row is None:
+            row = cells[key] = {}
         model = record.model or record.request_model
         cell = row.get(model)
         if cell is None:
             cell = row[model] = _Cell()
+        units = quick_cost(record, prices.rate_of(record).steps) if may_be_quick(record) else None
+        if units is not None:
+            cell.add_quickly(record, units)
+            continue
+        cost = prices.cost_of(record)
+        for problem in cost.problems:
+            ledger.tell(record.run_id, record.step, problem)
         cell.add(record, cost)
     if by == "session":
         cells = _by_session(cells, ledger)
@@ -276,10 +283,10 @@ def _by_session(
 class _Cell:
     """Running sums of one model in one group."""
 
-    __slots__ = ("calls", "cost", "first", "is_whole", "known", "last", "notes", "runs", "whole")
+    __slots__ = ("calls", "cost", "first", "is_whole", "known", "last", "notes", "runs", "units", "whole")
 
     def __init__(self) -> None:
-        self.calls = 0
+        self.calls = self.units = 0
         self.runs: set[str] = set()
         self.known = [0, 0, 0, 0, 0]
         self.whole = [True, True, True, True, True]
@@ -306,8 +313,32 @@ class _Cell:
                     self.notes[note] += 1
         self._span(record.ts, record.ts)
 
+    def add_quickly(self, record: Record, units: int) -> None:
+        """Add an ordinary call; see `agentsnap._quick`."""
+        self.calls += 1
+        self.runs.add(record.run_id)
+        self.units += units
+        known = self.known
+        known[0] += record.input_tokens  # type: ignore[operator]  # both are told
+        known[1] += record.output_tokens  # type: ignore[operator]
+        at = 2
+        for number in (record.cache_read_tokens, record.cache_write_tokens, record.reasoning_tokens):
+            if number is None:
+                self.whole[at] = False
+            else:
+                known[at] += number
+            at += 1
+        ts = record.ts
+        if self.first is None or self.last is None or not self.first <= ts <= self.last:
+            self._span(ts, ts)
+
+    def usd(self) -> Usd:
+        """Return the cost."""
+        return Amount(add_usd(self.cost, Decimal(self.units).scaleb(-UNIT_DECIMALS)), self.is_whole)
+
     def merge(self, other: _Cell) -> None:
         self.calls += other.calls
+        self.units += other.units
         self.runs |= other.runs
         self.known = [left + right for left, right in zip(self.known, other.known, strict=True)]
         self.whole = [left and right for left, right in zip(self.whole, other.whole, strict=True)]
@@ -344,7 +375,7 @@ def _made(key: str | None, cell: _Cell, models: list[Group]) -> Group:
         cache_read=tokens[2],
         cache_write=tokens[3],
         reasoning=tokens[4],
-        cost=Amount(cell.cost, cell.is_whole),
+        cost=cell.usd(),
         notes=dict(cell.notes.most_common()),
         models=models,
         first_ts=cell.first,
