@@ -38,6 +38,7 @@ COMMANDS = {
     "show": "show",
     "tail": "tail",
     "stats": "stats",
+    "cost": "cost",
     "find": "find",
     "wire": "wire",
     "scan": "scan",
