@@ -12,10 +12,12 @@ from agentsnap._amount import (
     format_usd,
 )
 from agentsnap._budget import Budget, Budgets, Spent
+from agentsnap._compare import Change, SnapshotDiff, compare
 from agentsnap._explain import ExplainedCall, Explanation, explain
 from agentsnap._ledger import Problem
 from agentsnap._own_prices import OwnPrice
 from agentsnap._prices import CallCost, CostLine, Prices
+from agentsnap._snapshot import Snapshot, scrub, snapshot
 from agentsnap._tally import Totals
 from agentsnap._tracker import UsageTracker
 from agentsnap._usage import Group, UsageTable, usage_of, usage_of_records
@@ -29,6 +31,7 @@ __all__ = [
     "Budget",
     "Budgets",
     "CallCost",
+    "Change",
     "CostLine",
     "ExplainedCall",
     "Explanation",
@@ -36,13 +39,18 @@ __all__ = [
     "OwnPrice",
     "Prices",
     "Problem",
+    "Snapshot",
+    "SnapshotDiff",
     "Spent",
     "Totals",
     "UsageTable",
     "UsageTracker",
+    "compare",
     "explain",
     "format_tokens",
     "format_usd",
+    "scrub",
+    "snapshot",
     "usage_of",
     "usage_of_records",
 ]
