@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent_stack import _safe
+from agent_stack._summaries import SUMMARIES
 from agent_stack.errors import CommandError
 
 if TYPE_CHECKING:
@@ -63,6 +64,15 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f"agent_stack.commands.{COMMANDS[cmd_name]}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, SUMMARIES.get(name) or self._summary(ctx, name)) for name in self.names]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _summary(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str() if command is not None else ""
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:

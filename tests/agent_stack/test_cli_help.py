@@ -1,0 +1,28 @@
+"""`agent-step-log --help`: it lists every command, and imports none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from agent_stack._cli import COMMANDS
+from agent_stack._summaries import SUMMARIES
+
+
+class TestHelp:
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_says_of_a_command_what_the_command_says(self, name: str) -> None:
+        command = import_module(f"agent_stack.commands.{COMMANDS[name]}").command
+        assert SUMMARIES[name] == command.short_help
+
+    def test_imports_no_command(self) -> None:
+        code = "import sys\nfrom agent_stack.__main__ import main\nmain(['--help'])\nprint(*sys.modules, file=sys.stderr)"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True
+        )
+        assert not [name for name in done.stderr.split() if name.startswith("agent_stack.commands.")]
+        for name in COMMANDS:
+            assert f"\n  {name} " in done.stdout
