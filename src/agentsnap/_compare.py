@@ -78,17 +78,11 @@ class SnapshotDiff:
             return "The two runs are alike."
         lines = []
         for change in self.changes:
-            old, new = change.old_place, change.new_place
-            place = (
-                f"{old if new is None else new}"
-                if old is None or new in (None, old)
-                else f"{new} (was {old})"
-            )
-            where = "run" if change.step == "run" else f"step {place}, {change.step}"
+            where = f"{_place(change.old_place, change.new_place)}{change.step}"
             first, *more = change.detail.split("\n") if change.detail else [""]
             # What a step is called may hold anything.
             where = where.encode("ascii", "backslashreplace").decode()
-            lines.append(f"  {where}: {change.kind}{': ' if first else ''}{first}")
+            lines.append(f"  {where}: {change.kind}{':' if change.detail else ''} {first}".rstrip())
             lines += [f"      {line}" for line in more]
         return "\n".join(lines)
 
@@ -119,6 +113,12 @@ class _Place:
     def whole(self) -> Hashable:
         asked = self.step.get("tools_asked")
         return self.by_name, _text(self.step.get("input")), _text(asked)
+
+
+def _place(old: int | None, new: int | None) -> str:
+    if new is None:
+        return "" if old is None else f"step {old} of before, "
+    return f"step {new}, " if old in (None, new) else f"step {new} (was {old}), "
 
 
 def compare(old: Snapshot, new: Snapshot, *, ignore: Collection[ChangeKind] = ()) -> SnapshotDiff:
@@ -297,7 +297,7 @@ def _of_error(
 
 
 def _given(step: dict[str, Any]) -> str:
-    return "" if "input" not in step else _shown(step["input"])
+    return _shown(step["input"]) if step.get("input") else ""
 
 
 def _detail(old: Any, new: Any) -> str:
