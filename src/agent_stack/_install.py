@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from agent_event_bus import EventBus
+    from agentsnap import Budget, Budgets
 
 __all__ = ["Recording", "install"]
 
@@ -26,10 +27,18 @@ class Recording:
         log: Its step log.
         tap: What captures the wire.
         bus: Gets every record after it has been written, or None.
+        budget: What may be spent, or None.
     """
 
-    def __init__(self, run: RunContext, log: StepLog, tap: Tap, bus: EventBus | None) -> None:
-        self.run, self.log, self.tap, self.bus = run, log, tap, bus
+    def __init__(
+        self,
+        run: RunContext,
+        log: StepLog,
+        tap: Tap,
+        bus: EventBus | None,
+        budget: Budget | Budgets | None = None,
+    ) -> None:
+        self.run, self.log, self.tap, self.bus, self.budget = run, log, tap, bus, budget
 
     def close(
         self,
@@ -61,6 +70,7 @@ def install(
     environment: str | None = None,
     metadata: dict[str, Any] | None = None,
     bus: EventBus | None = None,
+    budget: Budget | Budgets | None = None,
     **tap_settings: Any,
 ) -> Recording:
     """Record this process: its run, every call of a model it makes, and the tools between them.
@@ -75,6 +85,8 @@ def install(
         agent, run_id: The run's; see `agent_run_id.RunContext.start`.
         agent_version, task_type, environment, metadata: The run's header; see `StepLog`.
         bus: Gets every record after it has been written.
+        budget: What may be spent: an `agentsnap.Budget`, or several. Beyond it a step does not begin and
+            a request to a model is not sent: `agentsnap.errors.BudgetExceeded`.
         tap_settings: `capture`, `content`, `redact`, ...; see `agenttap.Tap`.
 
     Returns:
@@ -100,6 +112,7 @@ def install(
         environment=environment,
         metadata=metadata,
         bus=bus,
+        guard=budget,
     )
 
     def log_of(other: RunContext) -> StepLog:
@@ -112,6 +125,7 @@ def install(
             task_type=task_type,
             environment=environment,
             bus=bus,
+            guard=budget,
         )
 
-    return Recording(run, log, tap.start(), bus)
+    return Recording(run, log, tap.start(), bus, budget)

@@ -15,6 +15,7 @@ they use. The lock is held for arithmetic only: events and warnings come after i
 
 from __future__ import annotations
 
+import sys
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ Per: TypeAlias = Literal["run", "day", "agent"]
 #: Groups whose figures are kept; a process has seldom as many runs going on.
 MAX_GROUPS = 10_000
 
+_OURS = ("agent_step_log", "agentsnap", "agenttap", "functools", "contextlib")
 _LLM_LIMITS = ("usd", "tokens", "calls")
 
 
@@ -208,7 +210,7 @@ class Budget(Forkable):
                     state.tool_calls += 1
                 if over is not None and state.say_once("budget.exceeded", over.limit_of):
                     findings.append(over)
-            findings += self._near(state)
+            findings += self._near(state, over)
         for finding in findings:
             self._tell(finding, group, ahead)
         if over is not None and self.action == "raise":
@@ -298,11 +300,13 @@ class Budget(Forkable):
             and state.say_once("budget.unknown", name)
         ]
 
-    def _near(self, state: _State) -> list[_Finding]:
+    def _near(self, state: _State, over: _Finding | None) -> list[_Finding]:
         if self._warn_at is None:
             return []
         findings = []
         for name, limit in self.limits.items():
+            if over is not None and over.limit_of == name:
+                continue
             spent = getattr(state, name)
             known = spent.known if isinstance(spent, Amount) else spent
             if known >= limit * self._warn_at and state.say_once("budget.warning", name):
@@ -319,7 +323,7 @@ class Budget(Forkable):
             )
         # Where warnings are errors, this one must not become the agent's.
         with suppress(Warning):
-            warnings.warn(self._sentence(finding, group, ahead), BudgetWarning, stacklevel=4)
+            warnings.warn(self._sentence(finding, group, ahead), BudgetWarning, stacklevel=_outside())
 
     def _facts(self, finding: _Finding, group: str | None, *, refused: bool) -> dict[str, Any]:
         spent, limit = finding.spent, self.limits[finding.limit_of]
@@ -390,6 +394,14 @@ class Budgets:
         """Tell each of them of one record."""
         for budget in self.budgets:
             budget.emit(topic, record)
+
+
+def _outside() -> int:
+    """Return how far up from the caller of this the nearest code is that is not ours."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _number(name: str, value: int | None) -> int | None:

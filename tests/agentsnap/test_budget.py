@@ -298,10 +298,20 @@ class TestBeingTold:
             use(log, 1, 0)
 
         assert heard == [("event.budget.warning", 80)]
+        assert [warning.filename for warning in warned] == [__file__]
         assert [name for name, _ in events(path)] == ["budget.warning"]
         assert [str(warning.message) for warning in warned] == [
             "The budget of 100 tokens per run (run r) is nearly used up: 80 tokens."
         ]
+
+    def test_what_is_used_up_is_not_said_to_be_nearly_so(self, tmp_path: Path) -> None:
+        path = tmp_path / "log.jsonl"
+        with StepLog(path, guard=Budget(tokens=100)) as log:
+            use(log, 500, 500)
+            with pytest.raises(BudgetExceeded):
+                use(log)
+
+        assert [name for name, _ in events(path)] == ["budget.exceeded"]
 
     def test_where_warnings_are_errors_the_agent_goes_on(self, tmp_path: Path) -> None:
         with warnings.catch_warnings():
