@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from agent_step_log import Record
     from agentsnap._amount import Tokens
 
-__all__ = ["HOSTED_TOOLS", "MAX_TOKENS", "Counts", "counts_of", "told_cost"]
+__all__ = ["MAX_TOKENS", "Counts", "counts_of", "is_resold", "told_cost", "uses_hosted_tools"]
 
 #: Tokens that one call can have; context windows are a thousandth of it.
 MAX_TOKENS = 1_000_000_000
@@ -69,10 +69,13 @@ _REFUSALS = frozenset(
         "resourcenotfoundexception",
     }
 )
-#: Output items of tools that the provider runs itself.
-HOSTED_TOOLS = tuple(
-    f'"{name}_call"'.encode()
-    for name in ("web_search", "file_search", "code_interpreter", "image_generation", "computer")
+#: What stands in an answer where the provider ran a tool of its own that its usage does not count.
+_HOSTED_TOOLS = (
+    *(
+        f'"{name}_call"'.encode()
+        for name in ("web_search", "file_search", "code_interpreter", "image_generation", "computer")
+    ),
+    b'code_execution_tool_result"',
 )
 #: xAI tells what a call cost in these.
 _TICKS_PER_USD = 10_000_000_000
@@ -166,6 +169,23 @@ def told_cost(record: Record) -> tuple[Decimal, str] | None:
             if (cost := _usd(record.attrs.get(name))) is not None:
                 return cost, f"attrs.{name}"
     return None
+
+
+def is_resold(record: Record) -> bool:
+    """Whether an answer that is said to be Anthropic's has the id of another who serves its models."""
+    if record.provider not in ("anthropic", None):
+        return False
+    for name in (record.request_id, record.attrs.get("message_id") if record.attrs else None):
+        if type(name) is str and name.startswith(("msg_bdrk_", "msg_vrtx_")):
+            return True
+    return False
+
+
+def uses_hosted_tools(output: bytes) -> bool:
+    """Whether the provider ran a tool of its own that is billed and that its usage does not count."""
+    if b'_call"' not in output and b'_tool_result"' not in output:
+        return False
+    return any(name in output for name in _HOSTED_TOOLS)
 
 
 def _is_refused(record: Record) -> bool:
@@ -275,10 +295,11 @@ def _take_extras(counts: Counts, usage: dict[str, Any], record: Record) -> None:
     tries = usage.get("iterations")
     if type(tries) is list and len(tries) > 1:
         counts.gaps.append("what came before the last try is billed beside it")
+    if is_resold(record):
+        counts.gaps.append("its id is one of Bedrock or Vertex AI, whose regions may cost more")
     if usage.get("inference_geo") == "us":
         counts.gaps.append("inference in the US alone costs more than the list price")
-    output = bytes(record.output_json)
-    if b"_call" in output and any(name in output for name in HOSTED_TOOLS):
+    if uses_hosted_tools(bytes(record.output_json)):
         counts.gaps.append("the provider's own tools are billed beside the tokens")
 
 

@@ -11,9 +11,12 @@ priced makes the amount a lower bound, or unknown where nothing can, and `CallCo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import msgspec
 
 from agent_step_log import Record
 from agentsnap._amount import NO_COST, UNKNOWN_COST, Amount, Usd, multiply_usd, sum_usd
@@ -67,6 +70,7 @@ _SAME = {
 _NAMES = (
     "model",
     "request_model",
+    "request_id",
     "provider",
     "service_tier",
     "input_tokens",
@@ -339,4 +343,8 @@ def _as_record(given: Any) -> Record:
         value = take(name)
         if value is not None:
             setattr(record, name, value)
+    output = take("output")
+    if output is not None:
+        with suppress(msgspec.EncodeError, TypeError, ValueError, RecursionError):
+            record.output_json = msgspec.Raw(msgspec.json.encode(output))
     return record

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentsnap._counts import HOSTED_TOOLS, MAX_TOKENS
+from agentsnap._counts import MAX_TOKENS, is_resold, uses_hosted_tools
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -90,8 +90,7 @@ def quick_cost(record: Record, steps: Steps) -> int | None:
             return None
         if written and split[0] + split[1] == written:
             long, is_split_told = split[1], True
-    output = bytes(record.output_json)
-    if b"_call" in output and any(name in output for name in HOSTED_TOOLS):
+    if uses_hosted_tools(bytes(record.output_json)) or is_resold(record):
         return None
     prices = next(prices for above, prices in steps if prompt > above or not above)
     fresh_price, read_price, short_price, long_price, answer_price = prices
