@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agent_step_log.responses.reading import Budget, Text, count, dicts, known, members, text, token_fields
+from agenttap._events import Event
 from agenttap.decoders import anthropic, bedrock, cohere, openai_chat
 from agenttap.decoders._decoder import Decoder
 from agenttap.decoders._types import RequestFacts, ResponseFacts, ToolCall
@@ -24,8 +25,6 @@ from agenttap.decoders._types import RequestFacts, ResponseFacts, ToolCall
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
-
-    from agenttap._events import Event
 
 __all__ = ["InvokeDecoder", "deltas", "message_list", "request_facts"]
 
@@ -152,7 +151,7 @@ class InvokeDecoder:
             self._inner.fail(data, event.name)
             return False
         if event.name == "chunk":
-            event = type(event)(event.raw, data)
+            event = Event(event.raw, data)
         is_content = self._inner.add(event)
         if type(self._inner) is _PlainDecoder and event.name is None and not self._made_of[2].is_streamed:
             self._is_last = True
