@@ -1,0 +1,435 @@
+"""One run read back: its steps in order, and what each of them holds when it is asked for.
+
+with Replay.open("logs", "3f9a1c2b") as replay:
+    for row in replay.rows:
+        print(row.label, row.type, row.name, row.duration_ms)
+    print(replay.payload(6).end.output)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from time import sleep
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, overload
+
+from agent_debug_replay._rows import StepKey, StepRow, row_facts
+from agent_debug_replay._run_files import LoadedRun, Loader, match_run, rotated_beside, run_named
+from agent_debug_replay._scan import LogFile, decode_record
+from agent_debug_replay.errors import ReplayError
+
+if TYPE_CHECKING:
+    import os
+
+    from agent_debug_replay._table import Table
+    from agent_step_log import Damage, Record, RunInfo
+
+__all__ = ["Change", "Payload", "Replay", "Rows"]
+
+_FIRST_ROWS = 2_000  # enough for any screen
+_KEPT = 256  # payloads
+_KEPT_BYTES = 32 * 1024 * 1024
+
+
+class Payload(NamedTuple):
+    """The records of one step.
+
+    Attributes:
+        begin: Its `step_start`; None for one recorded whole.
+        end: What ended it, or the event; None while it is in flight.
+    """
+
+    begin: Record | None
+    end: Record | None
+
+    @property
+    def record(self) -> Record:
+        """The one that says most: the ending, or else the beginning."""
+        record = self.end or self.begin
+        assert record is not None  # a row is made from a record
+        return record
+
+
+class Change(NamedTuple):
+    """What `Replay.refresh` found.
+
+    Attributes:
+        kind: same, grown (rows added or ended), rotated (grown into a new file), shrunk (the file is
+            shorter than it was, and was read again), replaced (another file is in its place, and was
+            read), gone (there is no file; what was read stays).
+        added: Rows added at the end.
+        changed: Rows that were there and say something else now, such as steps that ended.
+        is_moved: Rows have other numbers than before.
+    """
+
+    kind: Literal["same", "grown", "rotated", "shrunk", "replaced", "gone"]
+    added: int = 0
+    changed: tuple[int, ...] = ()
+    is_moved: bool = False
+
+
+class Rows(Sequence[StepRow]):
+    """The rows of a replay, made as they are asked for."""
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+
+    def __len__(self) -> int:
+        return len(self._replay)
+
+    @overload
+    def __getitem__(self, index: int) -> StepRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[StepRow]: ...
+    def __getitem__(self, index: int | slice) -> StepRow | list[StepRow]:
+        table = self._replay.table
+        if isinstance(index, slice):
+            return [row_facts(table, row) for row in range(*index.indices(len(table.parent)))]
+        count = len(table.parent)
+        if not -count <= index < count:
+            raise IndexError(index)
+        return row_facts(table, index % count)
+
+
+class Replay:
+    """One run read back. Made by `open`; close it, or use ``with``.
+
+    Rows are numbered from 0 in the order of the tree: a step before those below it, steps of
+    one parent in the order they were told. Memory is some hundred bytes a step, and what was looked
+    at last. One thread at a time, but for the thread that goes on reading after
+    ``open(..., wait=False)``.
+
+    Attributes:
+        source: As given.
+        revision: Goes up whenever rows got other numbers.
+    """
+
+    def __init__(self, source: str | os.PathLike[str], run: str | None, *, wait: bool = True) -> None:
+        self.source = source
+        self.revision = 0
+        self._asked = run
+        self._kept: OrderedDict[int, Payload] = OrderedDict()
+        self._kept_bytes = 0
+        self._failure: BaseException | None = None
+        self._is_done = threading.Event()
+        self._is_closed = False
+        self._loader, self._run, self._thread = self._load(wait=wait)
+        if self._thread is not None:
+            self._thread.start()  # from here on the loader is the thread's until it is done
+
+    @classmethod
+    def open(cls, source: str | os.PathLike[str], run: str | None = None, *, wait: bool = True) -> Self:
+        """Open one run of *source*.
+
+        Args:
+            source: A log, a directory, a pattern, or a tape with its log beside it.
+            run: Its id, or the beginning or end of it. Default: the run started last.
+            wait: Whether to return only when all of it has been read. Else as soon as there is a
+                screenful; a thread reads the rest, see `is_complete`.
+
+        Raises:
+            RunNotFoundError: There is no such run, or several; the nearest are named.
+            ReplayError: A tape without its log.
+            LogSourceError: There is nothing at *source*.
+            LogFormatError: It is no log.
+            LogTooNewError: A later version wrote it.
+            OSError: A file cannot be read.
+        """
+        return cls(source, run, wait=wait)
+
+    def close(self) -> None:
+        """Close its files; a thread that still reads is stopped."""
+        self._is_closed = True
+        if self._thread is not None:
+            self._thread.join()
+        self._loader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # -- reading ----------------------------------------------------------------
+
+    def _load(self, *, wait: bool) -> tuple[Loader, LoadedRun, threading.Thread | None]:
+        paths, run_id = run_named(self.source, self._asked)
+        loader = Loader(paths, run_id)
+        try:
+            if wait:
+                loader.read()
+                self._is_done.set()
+                return loader, self._chosen(loader), None
+            loader.read(on_block=lambda: not self._has_screenful(loader))
+            if loader.progress >= 1.0 or not loader.runs:
+                loader.read()
+                self._is_done.set()
+                return loader, self._chosen(loader), None
+            thread = threading.Thread(target=self._read_on, args=(loader,), name="replay", daemon=True)
+            return loader, self._first_screen(loader), thread
+        except BaseException:
+            loader.close()
+            raise
+
+    @staticmethod
+    def _has_screenful(loader: Loader) -> bool:
+        return any(len(run.table) >= _FIRST_ROWS for run in loader.runs.values())
+
+    def _chosen(self, loader: Loader) -> LoadedRun:
+        run_id = loader.run_id
+        if run_id is None or run_id not in loader.runs:
+            starts = {name: run.info.fold.first_ts or 0.0 for name, run in loader.runs.items()}
+            run_id = match_run(self.source, self._asked, starts)
+        loader.run_id = run_id
+        run = loader.runs[run_id]
+        loader.runs = {run_id: run}
+        run.table.arrange()
+        run.changed.clear()
+        return run
+
+    def _first_screen(self, loader: Loader) -> LoadedRun:
+        """Return a copy of what has been read, in order; the loader goes on with its own."""
+        run_id = loader.run_id or next(reversed(loader.runs))
+        if self._asked is not None and loader.run_id is None:
+            with suppress(ReplayError):
+                run_id = match_run(self.source, self._asked, dict.fromkeys(loader.runs, 0.0))
+        first = LoadedRun(run_id)
+        first.info = loader.runs[run_id].info
+        first.table = loader.runs[run_id].table.copy()
+        first.table.arrange()
+        return first
+
+    def _read_on(self, loader: Loader) -> None:
+        def goes_on() -> bool:
+            sleep(0)  # let whoever draws go first
+            return not self._is_closed
+
+        try:
+            loader.read(on_block=goes_on)
+            if not self._is_closed:
+                self._run = self._chosen(loader)
+                self._forget()
+                self.revision += 1
+        except BaseException as error:  # noqa: BLE001  told to whoever waits
+            self._failure = error
+        finally:
+            self._is_done.set()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of the log has been read."""
+        return self._is_done.is_set()
+
+    @property
+    def progress(self) -> float:
+        """How much of the log has been read, from 0 to 1."""
+        return 1.0 if self.is_complete else self._loader.progress
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until all of the log has been read; return whether it has.
+
+        Raises:
+            Whatever `open` raises, when the thread that reads met it.
+        """
+        is_done = self._is_done.wait(timeout_s)
+        if self._failure is not None:
+            raise self._failure
+        return is_done
+
+    def refresh(self) -> Change:
+        """Read what the log has gained since.
+
+        A file that was rotated is read to its end, and then the one that took its place. One
+        that got shorter, or was replaced, is read anew.
+
+        Raises:
+            LogFormatError, LogTooNewError, OSError: as `open`.
+        """
+        self.wait()
+        kind = self._what_happened()
+        if kind in ("shrunk", "replaced"):
+            return self._reload(kind)
+        table, before = self._run.table, len(self._run.table)
+        self._loader.read()
+        changed = tuple(sorted(self._run.changed))
+        self._run.changed.clear()
+        added = len(table) - before
+        if not added and not changed:
+            return Change(kind)
+        is_moved = table.arrange(before)
+        self._forget(None if is_moved else changed)
+        if is_moved:
+            self.revision += 1
+        return Change("grown" if kind == "same" else kind, added, changed, is_moved)
+
+    def _what_happened(self) -> Literal["same", "rotated", "shrunk", "replaced", "gone"]:
+        import os
+
+        last = self._loader.files[-1]
+        if last.is_compressed:
+            return "same"
+        here = os.fstat(last.fd)
+        if here.st_size < last.position:
+            return "shrunk"
+        try:
+            there = last.path.stat()
+        except OSError:
+            return "gone"
+        if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+            return "same"
+        after: list[LogFile] = []
+        for part in rotated_beside(last.path):
+            with suppress(OSError):
+                status = part.stat()
+                if (status.st_dev, status.st_ino) == (here.st_dev, here.st_ino):
+                    after = [LogFile(last.path)]
+                elif after:
+                    after.insert(-1, LogFile(part))
+        if not after:
+            return "replaced"
+        self._loader.files += after
+        return "rotated"
+
+    def _reload(self, kind: Literal["shrunk", "replaced"]) -> Change:
+        self._loader.close()
+        self._asked = self._asked if self._asked is not None else self.run_id
+        with suppress(ReplayError):
+            self._loader, self._run, _ = self._load(wait=True)
+            self._forget()
+            self.revision += 1
+            return Change(kind, len(self), (), is_moved=True)
+        # The run is not in it any more: what took its place is.
+        self._asked = None
+        self._loader, self._run, _ = self._load(wait=True)
+        self._forget()
+        self.revision += 1
+        return Change(kind, len(self), (), is_moved=True)
+
+    def _forget(self, rows: Sequence[int] | None = None) -> None:
+        """Drop what was kept of *rows*; None: of all."""
+        if rows is None:
+            self._kept.clear()
+            self._kept_bytes = 0
+        else:
+            for row in rows:
+                self._kept.pop(row, None)
+
+    # -- the run ----------------------------------------------------------------
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self._run.info.run_id
+
+    @property
+    def info(self) -> RunInfo:
+        """Its headers, its end and the files it is in; `summary` and `in_flight` of it are not filled."""
+        return self._run.info
+
+    @property
+    def header(self) -> Record | None:
+        """The run's own `run_start`; None in a log that has none."""
+        return self._run.info.header
+
+    @property
+    def status(self) -> str:
+        """ok, error, cancelled, running, interrupted or unknown, as `agent_step_log.list_runs` tells it."""
+        return self._run.info.status
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What of its files was no record, so far."""
+        return [item for file in self._loader.files for item in file.damage]
+
+    # -- rows -------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._run.table.parent)
+
+    @property
+    def table(self) -> Table:
+        """The columns; for this package."""
+        return self._run.table
+
+    @cached_property
+    def rows(self) -> Rows:
+        """All rows, made as they are asked for."""
+        return Rows(self)
+
+    def row(self, index: int) -> StepRow:
+        """Return row *index*, from 0.
+
+        Raises:
+            IndexError: There is none.
+        """
+        return self.rows[index]
+
+    def index_of(self, step: int, writer: str | None = None) -> int | None:
+        """Return the row of a step; None if there is none."""
+        row = self._run.table.row_of(step, writer)
+        return row if 0 <= row < len(self) else None
+
+    def key(self, index: int) -> StepKey:
+        """Return what names row *index* for good."""
+        table = self._run.table
+        return StepKey(table.strings.texts[table.writer[index]], table.step[index])
+
+    def children(self, index: int) -> list[int]:
+        """Return the rows right below row *index*."""
+        table = self._run.table
+        depth = table.depth[index]
+        found = []
+        for row in range(index + 1, len(table.parent)):
+            if table.depth[row] <= depth:
+                break
+            if table.depth[row] == depth + 1:
+                found.append(row)
+        return found
+
+    def after(self, index: int) -> int:
+        """Return the first row that is not below row *index*; the number of rows if there is none."""
+        depths = self._run.table.depth
+        depth = depths[index]
+        row = index + 1
+        count = len(self)
+        while row < count and depths[row] > depth:
+            row += 1
+        return row
+
+    def payload(self, index: int) -> Payload:
+        """Return the records of row *index*, read from the log now; those read last are kept.
+
+        Raises:
+            IndexError: There is no such row.
+            LogFormatError: The file has changed under it.
+        """
+        found = self._kept.get(index)
+        if found is not None:
+            self._kept.move_to_end(index)
+            return found
+        table = self._run.table
+        if not 0 <= index < len(table.parent):
+            raise IndexError(index)
+        found = Payload(
+            self._record(table.begin_file[index], table.begin_offset[index], table.begin_length[index]),
+            self._record(table.file[index], table.offset[index], table.length[index]),
+        )
+        self._kept[index] = found
+        self._kept_bytes += _size(found)
+        while len(self._kept) > _KEPT or (self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1):
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_bytes -= _size(dropped)
+        return found
+
+    def _record(self, number: int, offset: int, length: int) -> Record | None:
+        if number < 0:
+            return None
+        file = self._loader.files[number]
+        return decode_record(file.bytes_at(offset, length), file.path)
+
+
+def _size(payload: Payload) -> int:
+    return sum(len(record.block) for record in payload if record is not None)

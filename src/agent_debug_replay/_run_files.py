@@ -1,0 +1,227 @@
+"""Which files a run is in, which run is meant, and the rows read from them."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent_debug_replay._scan import LogFile, decode_record, is_compressed
+from agent_debug_replay._table import Strings, Table
+from agent_debug_replay.errors import ReplayError, RunNotFoundError
+from agent_step_log import RunInfo, list_runs
+from agent_step_log.errors import LogFormatError, LogSourceError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Sequence
+
+    from agent_debug_replay._scan import Block
+    from agent_debug_replay._table import Head
+
+__all__ = ["LoadedRun", "Loader", "match_run", "rotated_beside", "run_named"]
+
+_NEAREST = 3
+
+
+class LoadedRun:
+    """One run as far as its files have been read.
+
+    Attributes:
+        info: Its headers and endings, for its status; not its totals.
+        table: Its steps.
+        changed: Rows that said something else before the last read.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self.info = RunInfo(run_id)
+        self.table = Table(Strings())
+        self.changed: set[int] = set()
+
+    def take(
+        self, heads: Sequence[Head], block: Block, at: Sequence[int], number: int, file: LogFile
+    ) -> None:
+        """Take the records *heads*, which are those at places *at* of *block*."""
+        fold = self.info.fold
+        times = [head.ts for head in heads]
+        fold.first_ts = min(times) if fold.first_ts is None else min(fold.first_ts, *times)
+        fold.last_ts = max(fold.last_ts, *times)
+        if file.path not in self.info.paths:
+            self.info.paths.append(file.path)
+        whole = heads
+        places = at
+        if min(head.step for head in heads) <= 0:
+            for head, place in zip(heads, at, strict=True):
+                if head.step <= 0:
+                    self._take_run_record(block.offsets[place], block.lengths[place], file)
+            kept = [(head, place) for head, place in zip(heads, at, strict=True) if head.step > 0]
+            whole, places = [head for head, _ in kept], [place for _, place in kept]
+        if whole:
+            is_all = len(places) == len(block.heads)
+            offsets = block.offsets if is_all else [block.offsets[place] for place in places]
+            lengths = block.lengths if is_all else [block.lengths[place] for place in places]
+            self.changed.update(self.table.add(whole, number, offsets, lengths))
+
+    def _take_run_record(self, offset: int, length: int, file: LogFile) -> None:
+        record = decode_record(file.bytes_at(offset, length), file.path)
+        # A last line without its newline is read once more when it has grown one.
+        known = [*self.info.headers, *([self.info.end] if self.info.end is not None else [])]
+        if all(record.line != other.line for other in known):
+            self.info.add(record, file.path)
+
+
+class Loader:
+    """Reads files into runs, from where it stopped the last time.
+
+    Args:
+        paths: The files in reading order.
+        run_id: The only run wanted. Default: all of them are kept.
+    """
+
+    def __init__(self, paths: Sequence[Path], run_id: str | None = None) -> None:
+        self.run_id = run_id
+        self.files: list[LogFile] = []
+        self.runs: dict[str, LoadedRun] = {}
+        try:
+            self.files += map(LogFile, paths)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self.files:
+            file.close()
+
+    @property
+    def progress(self) -> float:
+        """How much of the files has been read, from 0 to 1."""
+        total = sum(file.size for file in self.files)
+        return min(sum(file.position for file in self.files) / total, 1.0) if total else 1.0
+
+    def read(self, *, on_block: Callable[[], bool] | None = None) -> None:
+        """Read what the files have beyond what was read before.
+
+        Args:
+            on_block: Called after every quarter of a megabyte; False stops.
+
+        Raises:
+            LogFormatError: The one file there is holds no record at all, and is not empty.
+            LogTooNewError: A later version wrote it.
+        """
+        for number, file in enumerate(self.files):
+            if file.is_compressed and file.position:
+                continue
+            for block in file.blocks():
+                self._take(block, number, file)
+                if on_block is not None and not on_block():
+                    return
+            if file.has_text and not file.is_log and len(self.files) == 1:
+                raise LogFormatError(file.path)
+
+    def _take(self, block: Block, number: int, file: LogFile) -> None:
+        heads = block.heads
+        ids = dict.fromkeys(head.run_id for head in heads)  # in the order they were met
+        if len(ids) == 1:
+            (run_id,) = ids
+            if self.run_id in (None, run_id):
+                self._run(run_id).take(heads, block, range(len(heads)), number, file)
+            return
+        for run_id in ids:
+            if self.run_id not in (None, run_id):
+                continue
+            at = [place for place, head in enumerate(heads) if head.run_id == run_id]
+            self._run(run_id).take([heads[place] for place in at], block, at, number, file)
+
+    def _run(self, run_id: str) -> LoadedRun:
+        found = self.runs.get(run_id)
+        if found is None:
+            found = self.runs[run_id] = LoadedRun(run_id)
+        return found
+
+
+def run_named(source: str | os.PathLike[str], run: str | None) -> tuple[list[Path], str | None]:
+    """Return the files to read, and the run if it is known already.
+
+    One file is read without a look at it first: the runs in it are known when it has been read.
+
+    Raises:
+        RunNotFoundError, ReplayError, LogSourceError, LogFormatError, LogTooNewError,
+            OSError: as `Replay.open`.
+    """
+    path = Path(source)
+    if path.name.endswith(".tape.zst"):
+        return _log_of_tape(path, run)
+    if path.is_file() and (is_compressed(path) or not rotated_beside(path)):
+        return [path], None
+    infos = list_runs(source, on_damage=_ignore)
+    chosen = match_run(source, run, {info.run_id: info.fold.first_ts or 0.0 for info in infos})
+    return next(info.paths for info in infos if info.run_id == chosen), chosen
+
+
+def match_run(source: object, run: str | None, runs: dict[str, float]) -> str:
+    """Return which of *runs* (each with when it started) *run* means: an id, its beginning or its end.
+
+    Raises:
+        RunNotFoundError: None, or several.
+    """
+    if run is None:
+        if not runs:
+            raise RunNotFoundError(source, None)
+        return sorted(runs, key=runs.__getitem__)[-1]  # of those started together, the last told
+    close = [run] if run in runs else [name for name in runs if name.startswith(run) or name.endswith(run)]
+    if len(close) == 1:
+        return close[0]
+    if close:
+        raise RunNotFoundError(source, run, matches=close)
+    raise RunNotFoundError(source, run, nearest=_nearest(run, runs))
+
+
+def _nearest(run: str, runs: Iterable[str]) -> list[str]:
+    """Return the ids most like *run*: as a whole, or by an end as long as it."""
+
+    def likeness(name: str) -> float:
+        ends = {name, name[-len(run) :], name[: len(run)]}
+        return max(difflib.SequenceMatcher(None, run, end, autojunk=False).ratio() for end in ends)
+
+    rated = sorted(((likeness(name), name) for name in list(runs)[-2000:]), reverse=True)
+    return [name for ratio, name in rated[:_NEAREST] if ratio >= 0.5]
+
+
+def rotated_beside(path: Path) -> list[Path]:
+    """Return the files *path* was rotated into, oldest first."""
+    prefix, suffix = f"{path.stem}.", path.suffix
+    return sorted(
+        other
+        for other in path.parent.iterdir()
+        if other.name.startswith(prefix) and _is_part(other.name[len(prefix) :], suffix)
+    )
+
+
+def _is_part(rest: str, suffix: str) -> bool:
+    """Whether *rest* is ``000001`` and the suffix, compressed since or not."""
+    number, ending = rest[:6], rest[6:]
+    return number.isdigit() and len(number) == 6 and ending in (suffix, f"{suffix}.gz", f"{suffix}.zst")
+
+
+def _log_of_tape(path: Path, run: str | None) -> tuple[list[Path], str | None]:
+    from agenttap import Tape
+
+    run_id = Tape(path).run_id
+    if run is not None and not (run_id.startswith(run) or run_id.endswith(run)):
+        raise RunNotFoundError(path, run, nearest=[run_id])
+    try:
+        infos = list_runs(path.parent, on_damage=_ignore)
+    except LogSourceError:
+        infos = []
+    for info in infos:
+        if info.run_id == run_id:
+            return info.paths, run_id
+    raise ReplayError(
+        f"{path} is the tape of run {run_id}, and the log of that run is not beside it; "
+        "`agent-step-log wire` reads a tape alone."
+    )
+
+
+def _ignore(_damage: object) -> None:
+    """Tell nobody: the run that is opened tells of its own files."""

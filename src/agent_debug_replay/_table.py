@@ -1,0 +1,536 @@
+"""A run's steps as columns: some hundred bytes a step, and everything else read when it is looked at.
+
+A row is one step or event: its beginning and its ending brought together. While a log is
+read, rows stand in the order they were met; `Table.arrange` puts them in the order of the
+tree, each below its parent, siblings in the order they were told. Then the number of a row is its
+place on the screen.
+"""
+
+from __future__ import annotations
+
+from array import array
+from itertools import pairwise
+from math import nan
+from operator import le
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["ERROR", "IN_FLIGHT", "RETRY", "UNKNOWN", "Head", "Strings", "Table"]
+
+#: In a column of counts: not known. No recorded count is this low.
+UNKNOWN = -(1 << 62)
+_LARGEST = (1 << 62) - 1
+
+ERROR, IN_FLIGHT, RETRY, HAS_BEGINNING, CUT_OFF = 1, 2, 4, 8, 16
+
+#: Stop reasons of an answer that is not whole because a limit was met.
+TRUNCATED = frozenset(
+    {
+        "max_tokens",
+        "length",
+        "MAX_TOKENS",
+        "max_output_tokens",
+        "model_context_window_exceeded",
+        "model_length",
+    }
+)
+
+_NAME_KEYS = {"llm_call": "model", "tool_call": "tool", "agent_call": "agent", "event": "name"}
+
+
+class Head(Protocol):
+    """What a row takes from a record; `agent_step_log.Record` has all of it."""
+
+    run_id: str
+    step: int
+    type: str
+    ts: float
+    of: str | None
+    model: str | None
+    tool: str | None
+    agent: str | None
+    name: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    duration_ms: Any
+    stop_reason: str | None
+    error: str | None
+    error_type: str | None
+    attempt: int | None
+    start_ts: float | None
+    parent: int | None
+    parent_writer: str | None
+    writer: str | None
+
+
+class Strings:
+    """Texts by number; 0 is None. Grows only, so that a number once given stays."""
+
+    def __init__(self) -> None:
+        self.texts: list[str | None] = [None]
+        self._numbers: dict[str | None, int] = {None: 0}
+
+    def number(self, text: str | None) -> int:
+        """Return the number of *text*, giving it one if it has none."""
+        found = self._numbers.get(text)
+        if found is None:
+            found = self._numbers[text] = len(self.texts)
+            self.texts.append(text)
+        return found
+
+    def numbers(self, texts: Sequence[str | None]) -> list[int]:
+        """Return the numbers of *texts*."""
+        try:
+            return [self._numbers[text] for text in texts]
+        except KeyError:
+            return [self.number(text) for text in texts]
+
+    def find(self, text: str) -> int | None:
+        """Return the number of *text*; None if nothing has it."""
+        return self._numbers.get(text)
+
+
+class _Places:
+    """Row by step number, for one writer: an array as long as numbers are dense, a dict for the others."""
+
+    def __init__(self) -> None:
+        self._rows = array("i")
+        self._more: dict[int, int] = {}
+
+    def get(self, step: int) -> int:
+        """Return the row of *step*; -1 if there is none."""
+        if 0 <= step < len(self._rows):
+            return self._rows[step] - 1
+        return self._more.get(step, -1)
+
+    def many(self, steps: list[int]) -> list[int]:
+        """Return the rows of *steps*."""
+        if steps and min(steps) >= 0 and max(steps) < len(self._rows):
+            rows = self._rows
+            return [rows[step] - 1 for step in steps]
+        return [self.get(step) for step in steps]
+
+    def put(self, steps: list[int], first: int) -> None:
+        """Note that *steps* are rows *first*, *first* + 1, ..."""
+        highest = max(steps)
+        # Numbers start at 1 and have no gaps: room for twice as many as were met is always enough.
+        if len(self._rows) <= highest < 2 * (len(self._rows) + len(steps)) + 65_536:
+            self._rows.frombytes(bytes(4 * (highest + 1 + len(self._rows) // 2 - len(self._rows))))
+        size = len(self._rows)
+        for row, step in enumerate(steps, first):
+            if 0 <= step < size:
+                self._rows[step] = row + 1
+            else:
+                self._more[step] = row
+
+    def move(self, places: Sequence[int]) -> None:
+        """Rows were put elsewhere: row n is now *places*[n]."""
+        self._rows = array("i", [places[row - 1] + 1 if row else 0 for row in self._rows])
+        self._more = {step: places[row] for step, row in self._more.items()}
+
+    def copy(self) -> _Places:
+        """Return a copy."""
+        copied = _Places()
+        copied._rows, copied._more = self._rows[:], dict(self._more)
+        return copied
+
+
+#: Column and the type code of its array. `told` in Unix seconds: when its first line was written; rows are
+#: ordered by it, as runs are everywhere. `start` in Unix seconds, `duration` in milliseconds; counts of
+#: tokens UNKNOWN when nobody told; texts by number; `offset` and `length` where the record that ended the
+#: step stands in file number `file`, `begin_*` the same for its `step_start`, -1 where there is none.
+_COLUMNS = {
+    "step": "q",
+    "writer": "I",
+    "kind": "I",
+    "name": "I",
+    "agent": "I",
+    "told": "d",
+    "start": "d",
+    "duration": "d",
+    "input_tokens": "q",
+    "output_tokens": "q",
+    "cache_read_tokens": "q",
+    "cache_write_tokens": "q",
+    "reasoning_tokens": "q",
+    "stop_reason": "I",
+    "error_type": "I",
+    "flags": "B",
+    "parent_step": "q",
+    "parent_writer": "I",
+    "file": "i",
+    "offset": "q",
+    "length": "q",
+    "begin_file": "i",
+    "begin_offset": "q",
+    "begin_length": "q",
+}
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+class Table:
+    """The steps of one run. Not safe from several threads while it is added to."""
+
+    step: array[int]
+    writer: array[int]
+    kind: array[int]
+    name: array[int]
+    agent: array[int]
+    told: array[float]
+    start: array[float]
+    duration: array[float]
+    input_tokens: array[int]
+    output_tokens: array[int]
+    cache_read_tokens: array[int]
+    cache_write_tokens: array[int]
+    reasoning_tokens: array[int]
+    stop_reason: array[int]
+    error_type: array[int]
+    flags: array[int]
+    parent_step: array[int]
+    parent_writer: array[int]
+    file: array[int]
+    offset: array[int]
+    length: array[int]
+    begin_file: array[int]
+    begin_offset: array[int]
+    begin_length: array[int]
+
+    def __init__(self, strings: Strings | None = None) -> None:
+        for name, code in _COLUMNS.items():
+            setattr(self, name, array(code))
+        self.strings = strings if strings is not None else Strings()
+        #: Row of the parent, -1 for none, and how deep a row is; as of the last `arrange`.
+        self.parent: array[int] = array("i")
+        self.depth: array[int] = array("I")
+        #: The agent a row belongs to: its own, or that of the nearest step above it that names one.
+        self.scope: array[int] = array("I")
+        self._places: dict[int, _Places] = {}
+        self._is_disordered = False  # a row that stood in its place says something else now
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def copy(self) -> Table:
+        """Return a copy that shares its texts."""
+        copied = Table(self.strings)
+        for name in (*_COLUMNS, "parent", "depth", "scope"):
+            setattr(copied, name, getattr(self, name)[:])
+        copied._places = {writer: places.copy() for writer, places in self._places.items()}
+        return copied
+
+    def row_of(self, step: int, writer: str | None = None) -> int:
+        """Return the row of a step; -1 if there is none."""
+        number = self.strings.find(writer) if writer is not None else 0
+        places = self._places.get(number) if number is not None else None
+        return places.get(step) if places is not None else -1
+
+    # -- taking records in ------------------------------------------------------
+
+    def add(
+        self, heads: Sequence[Head], file: int, offsets: Sequence[int], lengths: Sequence[int]
+    ) -> list[int]:
+        """Take records of the run in, step 0 left out by the caller; return the rows that were there before.
+
+        The first ending of a step counts, and its first beginning.
+        """
+        writers = {head.writer for head in heads}
+        if len(writers) == 1 and len({head.step for head in heads if head.type == "step_start"}) + len(
+            {head.step for head in heads if head.type != "step_start"}
+        ) == len(heads):
+            return self._add_group(heads, file, offsets, lengths, writers.pop())
+        changed: list[int] = []
+        if len(writers) > 1:
+            for writer in sorted(writers, key=lambda text: text or ""):
+                mine = [at for at, head in enumerate(heads) if head.writer == writer]
+                changed += self.add(*_taken(mine, heads, file, offsets, lengths))
+        else:  # a step told twice: one after the other
+            for at in range(len(heads)):
+                changed += self._add_group(*_taken([at], heads, file, offsets, lengths), heads[at].writer)
+        return changed
+
+    def _add_group(
+        self,
+        heads: Sequence[Head],
+        file: int,
+        offsets: Sequence[int],
+        lengths: Sequence[int],
+        writer: str | None,
+    ) -> list[int]:
+        number = self.strings.number(writer)
+        places = self._places.get(number)
+        if places is None:
+            places = self._places[number] = _Places()
+        changed: list[int] = []
+        for is_start in (True, False):
+            mine = [at for at, head in enumerate(heads) if (head.type == "step_start") is is_start]
+            if not mine:
+                continue
+            picked = heads if len(mine) == len(heads) else [heads[at] for at in mine]
+            rows = places.many([_whole(head.step) for head in picked])
+            if max(rows) >= 0:
+                for at, head, row in zip(mine, picked, rows, strict=True):
+                    if row >= 0:
+                        update = self._begin if is_start else self._end
+                        update(row, head, file, offsets[at], lengths[at])
+                        changed.append(row)
+                mine = [at for at, row in zip(mine, rows, strict=True) if row < 0]
+                picked = [heads[at] for at in mine]
+            if mine:
+                first = len(self)
+                spots = ([offsets[at] for at in mine], [lengths[at] for at in mine])
+                self._append(picked, number, file, *spots, is_start=is_start)
+                places.put([_whole(head.step) for head in picked], first)
+        return changed
+
+    def _append(
+        self,
+        heads: Sequence[Head],
+        writer: int,
+        file: int,
+        offsets: Sequence[int],
+        lengths: Sequence[int],
+        *,
+        is_start: bool,
+    ) -> None:
+        count = len(heads)
+        number, numbers = self.strings.number, self.strings.numbers
+        kinds = [head.of or "step" for head in heads] if is_start else [head.type for head in heads]
+        self.step.extend(_wholes([head.step for head in heads]))
+        self.writer.extend([writer] * count)
+        self.kind.extend(numbers(kinds))
+        self.name.extend(numbers([_name(head, kind) for head, kind in zip(heads, kinds, strict=True)]))
+        self.agent.extend(numbers([head.agent for head in heads]))
+        self.told.extend([head.ts for head in heads])
+        if is_start:
+            self.start.extend([head.ts for head in heads])
+            self.duration.extend([nan] * count)
+        else:
+            self.duration.extend([nan if head.duration_ms is None else head.duration_ms for head in heads])
+            self.start.extend([_started(head) for head in heads])
+        for name in _TOKENS:
+            column = getattr(self, name)
+            values = [getattr(head, name) for head in heads]
+            column.extend(_wholes([UNKNOWN if value is None else value for value in values]))
+        self.stop_reason.extend(numbers([head.stop_reason for head in heads]))
+        self.error_type.extend(numbers([head.error_type for head in heads]))
+        self.flags.extend([IN_FLIGHT | HAS_BEGINNING] * count if is_start else list(map(_flags, heads)))
+        self.parent_step.extend(_wholes([-1 if head.parent is None else head.parent for head in heads]))
+        self.parent_writer.extend(
+            [writer if head.parent_writer is None else number(head.parent_writer or None) for head in heads]
+        )
+        for prefix, is_there in (("", not is_start), ("begin_", is_start)):
+            getattr(self, f"{prefix}file").extend([file if is_there else -1] * count)
+            getattr(self, f"{prefix}offset").extend(offsets if is_there else [-1] * count)
+            getattr(self, f"{prefix}length").extend(lengths if is_there else [0] * count)
+
+    def _begin(self, row: int, head: Head, file: int, offset: int, length: int) -> None:
+        if self.begin_file[row] >= 0:
+            return
+        self.begin_file[row], self.begin_offset[row], self.begin_length[row] = file, offset, length
+        self.start[row] = self.told[row] = head.ts
+        self.flags[row] |= HAS_BEGINNING
+        self._is_disordered = True
+
+    def _end(self, row: int, head: Head, file: int, offset: int, length: int) -> None:
+        if not self.flags[row] & IN_FLIGHT:
+            return
+        number = self.strings.number
+        before = self.parent_step[row], self.parent_writer[row], self.agent[row]
+        self.file[row], self.offset[row], self.length[row] = file, offset, length
+        self.kind[row] = number(head.type)
+        self.name[row] = number(_name(head, head.type))
+        self.agent[row] = number(head.agent)
+        self.duration[row] = nan if head.duration_ms is None else head.duration_ms
+        for name in _TOKENS:
+            value = getattr(head, name)
+            getattr(self, name)[row] = UNKNOWN if value is None else _whole(value)
+        self.stop_reason[row] = number(head.stop_reason)
+        self.error_type[row] = number(head.error_type)
+        self.flags[row] = _flags(head) | HAS_BEGINNING
+        # The ending says which step it belongs to, as it says everything else.
+        self.parent_step[row] = -1 if head.parent is None else _whole(head.parent)
+        self.parent_writer[row] = (
+            self.writer[row] if head.parent_writer is None else number(head.parent_writer or None)
+        )
+        if before != (self.parent_step[row], self.parent_writer[row], self.agent[row]):
+            self._is_disordered = True
+
+    # -- order ------------------------------------------------------------------
+
+    def arrange(self, first: int = 0) -> bool:
+        """Put the rows in the order of the tree, and work out parents and depths.
+
+        Args:
+            first: Rows before it were arranged already.
+
+        Returns:
+            Whether rows before *first* had to move.
+        """
+        if not self._is_disordered and self._takes_on(first):
+            return False
+        self._is_disordered = False
+        parents = self._parents()
+        order = self._by_tree(self._by_start(), parents)
+        places = [0] * len(order)
+        for place, row in enumerate(order):
+            places[row] = place
+        self._permute(order, places)
+        self.parent, self.depth, self.scope = array("i"), array("I"), array("I")
+        for row, old in enumerate(order):
+            parent = places[parents[old]] if parents[old] >= 0 else -1
+            self._hang(row, parent)
+        return first > 0
+
+    def _hang(self, row: int, parent: int) -> None:
+        self.parent.append(parent)
+        self.depth.append(self.depth[parent] + 1 if parent >= 0 else 0)
+        self.scope.append(self.agent[row] or (self.scope[parent] if parent >= 0 else 0))
+
+    def _takes_on(self, first: int) -> bool:
+        """Work out parents and depths from row *first* on, if the rows are in order; say whether they are."""
+        count = len(self)
+        if max(memoryview(self.parent_step)[first:], default=-1) < 0 and (
+            first == 0 or not self.depth[first - 1]
+        ):
+            if not self._is_sorted(first):
+                return False
+            self.parent.extend([-1] * (count - first))
+            self.depth.frombytes(bytes(4 * (count - first)))
+            self.scope.extend(self.agent[first:])
+            return True
+        above: list[int] = []  # the rows the next one may hang below, the deepest last
+        row = first - 1
+        while row >= 0:
+            above.append(row)
+            row = self.parent[row]
+        above.reverse()
+        for row in range(first, count):
+            parent = self._parent_row(row)
+            before = -1  # the sibling before it
+            while above and above[-1] != parent:
+                before = above.pop()
+            if (parent >= 0 and not above) or (before >= 0 and self._key(before) > self._key(row)):
+                del self.parent[first:], self.depth[first:], self.scope[first:]
+                return False
+            above.append(row)
+            self._hang(row, parent)
+        return True
+
+    def _is_sorted(self, first: int = 0) -> bool:
+        begin = max(first - 1, 0)
+        view = memoryview(self.told)[begin:]
+        if not all(map(le, view, view[1:])):
+            return False
+        return all(
+            one != other or self._key(row) <= self._key(row + 1)
+            for row, (one, other) in enumerate(pairwise(view), begin)
+        )
+
+    def _key(self, row: int) -> tuple[float, int, str]:
+        return self.told[row], self.step[row], self.strings.texts[self.writer[row]] or ""
+
+    def _by_start(self) -> list[int]:
+        """Return the rows by when they were told, step and writer."""
+        order = list(range(len(self)))
+        # Sorts are stable, and rows are nearly in order: three quick passes beat tuples.
+        if len(self._places) > 1:
+            order.sort(key=lambda row: self.strings.texts[self.writer[row]] or "")
+        order.sort(key=self.step.__getitem__)
+        order.sort(key=self.told.__getitem__)
+        return order
+
+    def _parents(self) -> list[int]:
+        """Return the row of each row's parent: -1 where there is none, or the row is its own ancestor."""
+        parents = [self._parent_row(row) for row in range(len(self))]
+        seen = bytearray(len(self))  # 1: on the way up at hand; 2: known to lead to a root
+        for start in range(len(parents)):
+            way: list[int] = []
+            row = start
+            while row >= 0 and not seen[row]:
+                seen[row] = 1
+                way.append(row)
+                row = parents[row]
+            if row >= 0 and seen[row] == 1:  # a ring, as a damaged or forged log may have
+                for member in way[way.index(row) :]:
+                    parents[member] = -1
+            for row in way:
+                seen[row] = 2
+        return parents
+
+    def _by_tree(self, order: Sequence[int], parents: Sequence[int]) -> list[int]:
+        """Return *order* with every row behind its parent, before what follows that."""
+        first_child, next_sibling = [-1] * (len(order) + 1), [-1] * len(order)
+        for row in reversed(order):
+            next_sibling[row] = first_child[parents[row]]  # the last place, -1, is for those without a parent
+            first_child[parents[row]] = row
+        found: list[int] = []
+        waiting = [first_child[-1]]
+        while waiting:
+            row = waiting.pop()
+            while row >= 0:
+                found.append(row)
+                waiting.append(next_sibling[row])
+                row = first_child[row]
+        return found
+
+    def _parent_row(self, row: int) -> int:
+        step = self.parent_step[row]
+        if step < 0:
+            return -1
+        places = self._places.get(self.parent_writer[row])
+        return places.get(step) if places is not None else -1
+
+    def _permute(self, order: Sequence[int], places: Sequence[int]) -> None:
+        for name, code in _COLUMNS.items():
+            setattr(self, name, array(code, map(getattr(self, name).__getitem__, order)))
+        for each in self._places.values():
+            each.move(places)
+
+
+def _taken(
+    mine: Iterable[int], heads: Sequence[Head], file: int, offsets: Sequence[int], lengths: Sequence[int]
+) -> tuple[list[Head], int, list[int], list[int]]:
+    wanted = list(mine)
+    return [heads[at] for at in wanted], file, [offsets[at] for at in wanted], [lengths[at] for at in wanted]
+
+
+def _name(head: Head, kind: str) -> str | None:
+    key = _NAME_KEYS.get(kind)
+    if key is not None:
+        named: str | None = getattr(head, key)
+        return named
+    return head.name or head.tool or head.model or head.agent
+
+
+def _started(head: Head) -> float:
+    if head.start_ts is not None:
+        return head.start_ts
+    return head.ts - max(head.duration_ms or 0.0, 0.0) / 1000
+
+
+def _flags(head: Head) -> int:
+    flags = 0
+    if head.error is not None:
+        flags |= ERROR
+    if head.attempt is not None and head.attempt > 1:
+        flags |= RETRY
+    if head.stop_reason in TRUNCATED:
+        flags |= CUT_OFF
+    return flags
+
+
+def _whole(value: int) -> int:
+    """Keep a forged number inside of what a column holds."""
+    return min(max(value, -_LARGEST), _LARGEST)
+
+
+def _wholes(values: list[int]) -> list[int]:
+    if max(values) <= _LARGEST and min(values) >= UNKNOWN:
+        return values
+    return [_whole(value) for value in values]
