@@ -1,0 +1,268 @@
+"""Two sequences of keys brought together: the stretches in which both hold the same keys, both rising.
+
+    align(one, other)     [(i, j, size), ...]: one[i : i + size] == other[j : j + size], in order
+
+As many items as there can be (a longest common subsequence), by Myers' algorithm ("An O(ND)
+Difference Algorithm and Its Variations", 1986), as long as the sequences differ in few places
+compared with their length: what can have no partner is left out first, and then at least
+`_SURE` insertions and deletions are searched through. Beyond that the work stays linear: the keys
+that occur once on either side are anchors (a longest rising run of them, as in Bram Cohen's
+patience diff), and what is between two anchors is searched through piece by piece, each piece
+ending at the point the search got furthest to. What is brought together is equal then too, but it
+may be less than there could be.
+
+Pure functions; nothing here knows what a step is.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from math import isqrt
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+__all__ = ["align"]
+
+Blocks: TypeAlias = list[tuple[int, int, int]]
+
+_SURE = 400  # differences that are always searched through, whatever the length
+_PER_ITEM = 2  # rounds of the search paid for by each item
+_PIECE = 16  # differences in one piece of a search that has given up being exact, at least ...
+_PIECES = 2_000_000  # ... and more where there are fewer items: this many rounds in all
+_RUN = 8  # equal items in a row from which whole slices are compared
+_ITEM = array("I").itemsize
+
+
+def align(one: Sequence[Hashable], other: Sequence[Hashable]) -> Blocks:
+    """Return the stretches that are equal, rising on both sides; see the module for how much of them.
+
+    No item is in two of them, none is empty, and two that touch on both sides are one.
+    """
+    start, n, m = 0, len(one), len(other)
+    while start < n and start < m and one[start] == other[start]:
+        start += 1
+    while n > start and m > start and one[n - 1] == other[m - 1]:
+        n, m = n - 1, m - 1
+    blocks: Blocks = [(0, 0, start)]
+    if start < n and start < m:
+        blocks += _middle(one, other, (start, n, start, m))
+    blocks.append((n, m, len(one) - n))
+    return list(_joined(blocks))
+
+
+def _joined(blocks: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
+    i = j = size = 0
+    for next_i, next_j, more in blocks:
+        if more and (next_i, next_j) == (i + size, j + size):
+            size += more
+        elif more:
+            if size:
+                yield i, j, size
+            i, j, size = next_i, next_j, more
+    if size:
+        yield i, j, size
+
+
+def _middle(one: Sequence[Hashable], other: Sequence[Hashable], box: tuple[int, int, int, int]) -> Blocks:
+    """Align what is left between the common head and tail."""
+    left, right = _shared(one, other, box)
+    if not left:
+        return []
+    numbers: dict[Hashable, int] = {}
+    ours = [numbers.setdefault(one[place], len(numbers)) for place in left]
+    theirs = [numbers.setdefault(other[place], len(numbers)) for place in right]
+    return _placed(_search(ours, theirs), left, right)
+
+
+def _shared(
+    one: Sequence[Hashable], other: Sequence[Hashable], box: tuple[int, int, int, int]
+) -> tuple[list[int], list[int]]:
+    """Return the places in *box* whose keys are on both sides of it.
+
+    The others can have no partner, and would cost a round of the search each.
+    """
+    i1, i2, j1, j2 = box
+    keys = set(one[i1:i2])
+    keys.intersection_update(other[j1:j2])
+    if not keys:
+        return [], []
+    left = [place for place in range(i1, i2) if one[place] in keys]
+    return left, [place for place in range(j1, j2) if other[place] in keys]
+
+
+def _placed(blocks: Blocks, left: Sequence[int], right: Sequence[int]) -> Blocks:
+    """Return *blocks* of some items as blocks of all, given the places of those."""
+    found: Blocks = []
+    for i, j, size in blocks:
+        begin = 0
+        for step in range(1, size):
+            if left[i + step] - left[i + step - 1] != 1 or right[j + step] - right[j + step - 1] != 1:
+                found.append((left[i + begin], right[j + begin], step - begin))
+                begin = step
+        found.append((left[i + begin], right[j + begin], size - begin))
+    return found
+
+
+def _search(one: list[int], other: list[int]) -> Blocks:
+    effort = max(_SURE, isqrt(2 * _PER_ITEM * (len(one) + len(other))))
+    found, x, y = _Search(one, other).furthest(0, 0, effort)
+    if (x, y) == (len(one), len(other)):
+        return found
+    piece = max(_PIECE, min(_SURE, _PIECES // (len(one) + len(other))))
+    blocks: Blocks = []
+    i = j = 0
+    for next_i, next_j in [*_anchors(one, other), (len(one), len(other))]:
+        blocks += _piecewise(one, other, (i, next_i, j, next_j), piece)
+        if next_i < len(one):
+            blocks.append((next_i, next_j, 1))
+        i, j = next_i + 1, next_j + 1
+    return blocks
+
+
+def _anchors(one: list[int], other: list[int]) -> list[tuple[int, int]]:
+    """Return the keys that occur once on either side, as long a rising run of them as there is."""
+    places = _once(other)
+    candidates = [(i, places[key]) for key, i in _once(one).items() if key in places]
+    ends: list[int] = []  # the least end of a rising run of each length ...
+    tops: list[int] = []  # ... and which candidate it is
+    before: list[int] = []
+    for number, (_, j) in enumerate(candidates):
+        length = bisect_left(ends, j)
+        before.append(tops[length - 1] if length else -1)
+        if length == len(ends):
+            ends.append(j)
+            tops.append(number)
+        else:
+            ends[length], tops[length] = j, number
+    chain: list[tuple[int, int]] = []
+    number = tops[-1] if tops else -1
+    while number >= 0:
+        chain.append(candidates[number])
+        number = before[number]
+    return chain[::-1]
+
+
+def _once(keys: list[int]) -> dict[int, int]:
+    """Return the place of each key that occurs once, in order."""
+    places: dict[int, int] = {}
+    several: set[int] = set()
+    for place, key in enumerate(keys):
+        if key in places:
+            several.add(key)
+        else:
+            places[key] = place
+    return {key: place for key, place in places.items() if key not in several}
+
+
+def _piecewise(one: list[int], other: list[int], box: tuple[int, int, int, int], piece: int) -> Blocks:
+    """Align what is in *box* greedily, *piece* differences at a time."""
+    left, right = _shared(one, other, box)
+    blocks: Blocks = []
+    search = _Search([one[place] for place in left], [other[place] for place in right])
+    x = y = 0
+    while x < len(left) and y < len(right):
+        found, x, y = search.furthest(x, y, piece)
+        blocks += found
+    return _placed(blocks, left, right)
+
+
+class _Search:
+    """Myers' greedy search, forwards, with the outcome of each round kept to find the way back."""
+
+    def __init__(self, one: list[int], other: list[int]) -> None:
+        self.one, self.other = one, other
+        # The same as bytes, whose slices are compared at the speed of memory.
+        self.left, self.right = array("I", one).tobytes(), array("I", other).tobytes()
+
+    def furthest(self, x0: int, y0: int, effort: int) -> tuple[Blocks, int, int]:
+        """Return what is equal from (*x0*, *y0*) to the furthest point within *effort* differences, and it.
+
+        That point is the end of both if it can be reached, and then there could be no more of it.
+        """
+        rounds, k = self._rounds(x0, y0, effort)
+        x = rounds[-1][k + len(rounds) - 1]
+        blocks: Blocks = []
+        end = x, x - k
+        for d in range(len(rounds) - 1, -1, -1):
+            before = _before(rounds, d, k)
+            # What is equal in this round stands behind the step that led there.
+            came_down = before[1] == k + 1
+            start = before[0] if came_down else before[0] + 1
+            if x > start:
+                blocks.append((x0 + start, y0 + start - k, x - start))
+            x, k = before
+        blocks.reverse()
+        return blocks, x0 + end[0], y0 + end[1]
+
+    def _rounds(self, x0: int, y0: int, effort: int) -> tuple[list[list[int]], int]:
+        """Search on; return how far each round got on each diagonal, and the diagonal that got furthest.
+
+        Diagonal *k* holds the points whose place in the first sequence is *k* more than in the
+        second. Round *d* is a list of 2d + 1 numbers: the place in the first at ``k + d``.
+        """
+        one, other = self.one, self.other
+        n, m = len(one) - x0, len(other) - y0
+        effort = min(effort, n + m)
+        middle = effort + 1
+        reached = [-1] * (2 * effort + 3)
+        reached[middle + 1] = 0  # so that round 0 starts at (0, 0)
+        rounds: list[list[int]] = []
+        for d in range(effort + 1):
+            # Diagonals outside of the rectangle lead nowhere.
+            low, high = -(d - 2 * max(0, d - m)), d - 2 * max(0, d - n)
+            for k in range(low, high + 1, 2):
+                right, down = reached[middle + k - 1], reached[middle + k + 1]
+                x = down if k == -d or (k != d and right < down) else right + 1
+                if x < n and x - k < m and one[x0 + x] == other[y0 + x - k]:
+                    x = self._run(x0 + x, y0 + x - k) - x0
+                reached[middle + k] = x
+                if x >= n and k == n - m:
+                    rounds.append(reached[middle - d : middle + d + 1])
+                    return rounds, k
+            rounds.append(reached[middle - d : middle + d + 1])
+        inside = [
+            k for k in range(low, high + 1, 2) if reached[middle + k] <= n and reached[middle + k] - k <= m
+        ]
+        return rounds, max(inside, key=lambda k: 2 * reached[middle + k] - k)
+
+    def _run(self, x: int, y: int) -> int:
+        """Return how far the two are equal from (*x*, *y*) on, as a place in the first."""
+        one, other = self.one, self.other
+        most = min(len(one) - x, len(other) - y)
+        for place in range(min(most, _RUN)):
+            if one[x + place] != other[y + place]:
+                return x + place
+        if most <= _RUN:
+            return x + max(most, 0)
+        return self._long_run(x + _RUN, y + _RUN, most - _RUN)
+
+    def _long_run(self, x: int, y: int, most: int) -> int:
+        size = 2 * _RUN
+        while most > 0 and self._is_equal(x, y, size := min(size, most)):
+            x, y, most, size = x + size, y + size, most - size, 2 * size
+        if most == 0:
+            return x
+        while size > 1:  # they differ somewhere in these
+            half = size // 2
+            if self._is_equal(x, y, half):
+                x, y, size = x + half, y + half, size - half
+            else:
+                size = half
+        return x
+
+    def _is_equal(self, x: int, y: int, size: int) -> bool:
+        one = self.left[x * _ITEM : (x + size) * _ITEM]
+        return one == self.right[y * _ITEM : (y + size) * _ITEM]
+
+
+def _before(rounds: list[list[int]], d: int, k: int) -> tuple[int, int]:
+    """Return the point that round *d* came from to diagonal *k*: its place in the first, its diagonal."""
+    if d == 0:
+        return 0, 1  # one above the start, as if it had come down
+    last = rounds[d - 1]
+    right = last[k - 1 + d - 1] if k > -d else -1
+    down = last[k + 1 + d - 1] if k < d else -1
+    return (down, k + 1) if k == -d or (k != d and right < down) else (right, k - 1)

@@ -1,0 +1,238 @@
+"""Two runs compared: their steps aligned by what they are, and where the runs part.
+
+How steps are brought together is told in `_diff_rounds`. Figures (tokens, times) tell two steps
+apart only where nothing else was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from agent_debug_replay._diff_fields import FieldChange, field_changes
+from agent_debug_replay._diff_rounds import PAIR_KINDS, SAME, Entries, entries_of
+from agent_debug_replay._diff_steps import RunSource, Side, side_of, without_call_ids
+from agent_debug_replay._diff_totals import Delta, deltas_of
+
+if TYPE_CHECKING:
+    from agent_step_log import RunInfo, Step
+
+__all__ = ["PAIR_KINDS", "Divergence", "Pair", "RunDiff", "diff"]
+
+_HEAD_FIELDS = ("agent", "agent_version", "task_type", "environment")
+_END_FIELDS = ("status", "error", "error_type")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A step of one run and what answers to it in the other.
+
+    Attributes:
+        kind: One of `PAIR_KINDS`. "output": the same step came to something else. "arguments": it
+            was called with something else. "only_a", "only_b": the other run has no such step.
+            "reordered": the other run has it elsewhere.
+        a, b: The steps; None on the side that has none.
+        a_place, b_place: Their places in the order of the tree, from 0.
+        depth: How many steps it is nested in.
+        is_harmless: It is reordered, ran beside another step in both runs, and came to the same:
+            parallel steps end in any order.
+    """
+
+    kind: str
+    a: Step | None
+    b: Step | None
+    a_place: int | None
+    b_place: int | None
+    depth: int
+    is_harmless: bool = False
+
+    @property
+    def is_different(self) -> bool:
+        """Whether it makes the runs different."""
+        return self.kind != "same" and not self.is_harmless
+
+    def changes(self) -> list[FieldChange]:
+        """Return the fields that differ, decoded anew each time; none unless it has both steps.
+
+        Paths begin with the name of the record's field: model, input, output, data, stop_reason,
+        tool_calls, error, error_type. `input_tokens` and `output_tokens` are told where the
+        input or output of a model call was not recorded.
+        """
+        return [] if self.a is None or self.b is None else _changes(self.a, self.b)
+
+
+class Pairs(Sequence[Pair]):
+    """The pairs of a comparison, each made when it is asked for."""
+
+    def __init__(self, one: Side, other: Side, entries: Entries) -> None:
+        self._one, self._other, self._entries = one, other, entries
+
+    def __len__(self) -> int:
+        return len(self._entries.kinds)
+
+    @overload
+    def __getitem__(self, place: int) -> Pair: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Pair]: ...
+    def __getitem__(self, place: int | slice) -> Pair | list[Pair]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        place = range(len(self))[place]
+        entries = self._entries
+        i, j = entries.a[place], entries.b[place]
+        return Pair(
+            PAIR_KINDS[entries.kinds[place]],
+            self._one.steps[i] if i >= 0 else None,
+            self._other.steps[j] if j >= 0 else None,
+            i if i >= 0 else None,
+            j if j >= 0 else None,
+            self._one.depths[i] if i >= 0 else self._other.depths[j],
+            place in entries.harmless,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first place where the runs part.
+
+    Attributes:
+        pair: The first that makes them different; what went before is the same.
+        a, b: What each run did there; None where it was over.
+        common: How many steps and events it has before it that are the same in both.
+        after: What each run came to from there on.
+    """
+
+    pair: Pair
+    a: Step | None
+    b: Step | None
+    common: int
+    after: list[Delta]
+
+
+class RunDiff:
+    """What is between two runs; made by `diff`, and not changed afterwards.
+
+    Attributes:
+        a_id, b_id: The runs' ids; None for records of no run.
+        a_info, b_info: Their headers, ends and totals; None for records handed in as such.
+        a_steps, b_steps: Their steps and events, parents before children.
+        pairs: Every step and event of both, once, in the order of the first run; what only the
+            second has stands where it came there.
+    """
+
+    def __init__(self, one: Side, other: Side, entries: Entries) -> None:
+        self.a_id, self.b_id = one.run_id, other.run_id
+        self.a_info, self.b_info = one.info, other.info
+        self.a_steps: Sequence[Step] = one.steps
+        self.b_steps: Sequence[Step] = other.steps
+        self.pairs: Sequence[Pair] = Pairs(one, other, entries)
+        self._entries = entries
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pairs there are of each of `PAIR_KINDS`."""
+        return {kind: self._entries.kinds.count(code) for code, kind in enumerate(PAIR_KINDS)}
+
+    @cached_property
+    def is_same(self) -> bool:
+        """Whether the runs did the same and ended the same: times, tokens and headers do not count."""
+        return self.first is None and not self.end_changes
+
+    @cached_property
+    def head_changes(self) -> list[FieldChange]:
+        """How the headers differ: agent, agent_version, task_type, environment."""
+        if self.a_info is None or self.b_info is None:
+            return []
+        return _compared(self.a_info.header, self.b_info.header, _HEAD_FIELDS)
+
+    @cached_property
+    def end_changes(self) -> list[FieldChange]:
+        """How the ends differ: status, error, error_type."""
+        if self.a_info is None or self.b_info is None:
+            return []
+        return field_changes(_end_of(self.a_info), _end_of(self.b_info))
+
+    @cached_property
+    def totals(self) -> list[Delta]:
+        """The figures of both runs; see `Delta`."""
+        return deltas_of(self.a_steps, self.b_steps)
+
+    @cached_property
+    def first(self) -> Divergence | None:
+        """Where they part; None if they do not."""
+        entries = self._entries
+        common = a_next = b_next = 0
+        for place, kind in enumerate(entries.kinds):
+            if kind == SAME:
+                common, a_next, b_next = common + 1, entries.a[place] + 1, entries.b[place] + 1
+            elif place not in entries.harmless:
+                return self._divergence(self.pairs[place], common, a_next, b_next)
+        return None
+
+    def _divergence(self, pair: Pair, common: int, a_next: int, b_next: int) -> Divergence:
+        a_rest, b_rest = self.a_steps[a_next:], self.b_steps[b_next:]
+        a = pair.a if pair.a is not None else next(iter(a_rest), None)
+        b = pair.b if pair.b is not None and pair.kind != "reordered" else next(iter(b_rest), None)
+        return Divergence(pair, a, b, common, deltas_of(a_rest, b_rest))
+
+
+def diff(a: RunSource, b: RunSource) -> RunDiff:
+    """Compare two runs.
+
+    Args:
+        a, b: Each a `Run` as `agent_step_log.read_run` returns it, a log (its last run is taken), a
+            pair of a log and a run's id, or the `Record`s of a run's steps.
+
+    Raises:
+        LogSourceError, LogFormatError, LogTooNewError, OSError: as `agent_step_log.read_run`.
+        TypeError: *a* or *b* is nothing that holds a run.
+    """
+    one, other = side_of(a), side_of(b)
+    return RunDiff(one, other, entries_of(one, other))
+
+
+# -- fields -----------------------------------------------------------------------
+
+
+def _changes(a: Step, b: Step) -> list[FieldChange]:
+    found = _compared(a.record, b.record, ("model",)) if a.type == "llm_call" else []
+    is_call = a.type == "llm_call"
+    for name in ("input", "data", "output"):
+        before, after = _value(a, name), _value(b, name)
+        if is_call:
+            before, after = without_call_ids(before), without_call_ids(after)
+        if is_call and name != "data" and before is None and after is None:
+            found += _compared(a.record, b.record, (f"{name}_tokens",))
+        elif before is None or after is None:
+            found += [] if before is after else [_appeared(name, before, after)]
+        else:
+            found += field_changes(before, after, name)
+    before, after = ([call.get("name") for call in step.record.tool_calls or []] for step in (a, b))
+    found += field_changes(before, after, "tool_calls")
+    if (a.end is None) != (b.end is None):
+        found.append(FieldChange("status", "changed", a.status, b.status))
+    return found + _compared(a.record, b.record, ("stop_reason", "error", "error_type"))
+
+
+def _value(step: Step, name: str) -> Any:
+    value = getattr(step.record, name)
+    return step.start.input if value is None and name == "input" and step.start is not None else value
+
+
+def _compared(before: Any, after: Any, names: Sequence[str]) -> list[FieldChange]:
+    pairs = [(name, getattr(before, name, None), getattr(after, name, None)) for name in names]
+    return [_appeared(name, old, new) for name, old, new in pairs if old != new]
+
+
+def _appeared(name: str, before: Any, after: Any) -> FieldChange:
+    kind = "added" if before is None else "removed" if after is None else "changed"
+    return FieldChange(name, kind, before, after)
+
+
+def _end_of(info: RunInfo) -> dict[str, Any]:
+    end = info.end
+    return {"status": info.status} | {
+        name: getattr(end, name) for name in _END_FIELDS[1:] if end is not None and getattr(end, name)
+    }
