@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import date
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 from agentsnap import Prices
 from agentsnap._own_prices import PRICE_KEYS, OwnPrice, read_price_file
 from agentsnap.errors import PriceFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WHOLE = """\
 # what we agreed on
@@ -35,8 +39,8 @@ output = 0
 
 
 @pytest.fixture
-def price_file(tmp_path):
-    def write(text: str | bytes):
+def price_file(tmp_path: Path) -> Any:
+    def write(text: str | bytes) -> Any:
         path = tmp_path / "prices.toml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
@@ -45,7 +49,7 @@ def price_file(tmp_path):
 
 
 class TestReading:
-    def test_every_key_is_read(self, price_file):
+    def test_every_key_is_read(self, price_file: Any) -> None:
         first, second = read_price_file(price_file(WHOLE))
 
         assert (first.model, first.provider, first.tier) == ("claude-sonnet-4-5*", "anthropic", "batch")
@@ -58,21 +62,21 @@ class TestReading:
         }
         assert second.prices == {"input": Decimal(0), "output": Decimal(0)}
 
-    def test_name_tells_the_place(self, price_file):
+    def test_name_tells_the_place(self, price_file: Any) -> None:
         path = price_file(WHOLE)
 
         assert [price.name for price in read_price_file(path)] == [f"{path}, line 2", f"{path}, line 13"]
 
-    def test_prices_are_the_decimals_that_were_written(self, price_file):
+    def test_prices_are_the_decimals_that_were_written(self, price_file: Any) -> None:
         (price,) = read_price_file(price_file('[[price]]\nmodel = "m"\ninput = 0.1\n'))
 
         assert price.prices["input"] == Decimal("0.1")
 
-    def test_empty_file_has_no_prices(self, price_file):
+    def test_empty_file_has_no_prices(self, price_file: Any) -> None:
         assert read_price_file(price_file("")) == []
 
     @given(st.dictionaries(st.sampled_from(sorted(PRICE_KEYS)), st.decimals(0, 10**6, places=9), min_size=1))
-    def test_what_is_written_comes_back(self, tmp_path_factory, prices):
+    def test_what_is_written_comes_back(self, tmp_path_factory: pytest.TempPathFactory, prices: Any) -> None:
         path = tmp_path_factory.mktemp("prices") / "p.toml"
         path.write_text(
             '[[price]]\nmodel = "m"\n' + "".join(f"{key} = {usd:f}\n" for key, usd in prices.items())
@@ -140,7 +144,9 @@ class TestMistakes:
             ('[[price]]\nmodel = "m"\ninput = \n', 3, None, "is not TOML: invalid value"),
         ],
     )
-    def test_are_named_with_line_and_key(self, price_file, text, line, key, why):
+    def test_are_named_with_line_and_key(
+        self, price_file: Any, text: Any, line: Any, key: Any, why: Any
+    ) -> None:
         path = price_file(text)
 
         with pytest.raises(PriceFileError) as caught:
@@ -149,20 +155,22 @@ class TestMistakes:
         assert (caught.value.line, caught.value.key) == (line, key)
         assert str(caught.value) == f"{path}, line {line}: {why}."
 
-    def test_price_without_a_price_lists_the_keys(self, price_file):
+    def test_price_without_a_price_lists_the_keys(self, price_file: Any) -> None:
         with pytest.raises(PriceFileError, match=r"line 1: a \[\[price\]\] needs at least one price: "):
             read_price_file(price_file('[[price]]\nmodel = "m"\n'))
 
-    def test_key_that_is_like_no_other_lists_what_is_known(self, price_file):
+    def test_key_that_is_like_no_other_lists_what_is_known(self, price_file: Any) -> None:
         with pytest.raises(PriceFileError, match="unknown key 'zzz'; known are model, provider, tier"):
             read_price_file(price_file('[[price]]\nmodel = "m"\nzzz = 1\n'))
 
-    def test_bytes_that_are_no_text_are_told(self, price_file):
+    def test_bytes_that_are_no_text_are_told(self, price_file: Any) -> None:
         with pytest.raises(PriceFileError, match="is not UTF-8 text"):
             read_price_file(price_file(b"\xff\xfe"))
 
     @given(st.text(max_size=60))
-    def test_any_text_is_prices_or_a_sentence(self, tmp_path_factory, text):
+    def test_any_text_is_prices_or_a_sentence(
+        self, tmp_path_factory: pytest.TempPathFactory, text: Any
+    ) -> None:
         path = tmp_path_factory.mktemp("prices") / "p.toml"
         path.write_text(text, encoding="utf-8", newline="")
 
@@ -182,10 +190,12 @@ class TestMatching:
             ("m?", "mx", False),
         ],
     )
-    def test_star_stands_for_any_text_and_nothing_else_does(self, pattern, model, fits):
+    def test_star_stands_for_any_text_and_nothing_else_does(
+        self, pattern: Any, model: Any, fits: Any
+    ) -> None:
         assert OwnPrice(pattern, {}).fits(model, None) == fits
 
-    def test_provider_has_to_be_the_one_named(self):
+    def test_provider_has_to_be_the_one_named(self) -> None:
         price = OwnPrice("m", {}, provider="OpenAI")
 
         assert price.fits("m", "openai")

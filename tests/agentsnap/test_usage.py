@@ -6,6 +6,7 @@ import gzip
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,39 +19,42 @@ from agentsnap import OwnPrice, Prices, usage_of, usage_of_records
 from agentsnap._calendar import Calendar
 from tests.agentsnap.records import T0, call, parsed, start, write
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 #: One dollar for each million tokens, whatever they are.
 FLAT = Prices([OwnPrice("*", {"input": Decimal(1), "output": Decimal(1), "cache_read": Decimal(1)})])
 DAY_S = 86_400
 
 
-def table(*records, **keys):
+def table(*records: Any, **keys: Any) -> Any:
     return usage_of_records(map(parsed, records), prices=keys.pop("prices", FLAT), **keys)
 
 
-def rows(*records, **keys):
+def rows(*records: Any, **keys: Any) -> Any:
     return {group.key: group.total.known for group in table(*records, **keys).groups}
 
 
 class TestGroups:
-    def test_by_day_in_the_zone_asked_for(self):
+    def test_by_day_in_the_zone_asked_for(self) -> None:
         late = datetime(2026, 10, 26, 23, 30, tzinfo=UTC).timestamp()
 
         assert rows(call(ts=late), timezone=UTC) == {"2026-10-26": 1100}
         assert rows(call(ts=late), timezone=ZoneInfo("Europe/Berlin")) == {"2026-10-27": 1100}
 
-    def test_days_come_in_their_order_though_the_clock_went_backwards(self):
+    def test_days_come_in_their_order_though_the_clock_went_backwards(self) -> None:
         found = table(call(step=1, ts=T0), call(step=2, ts=T0 - 3 * DAY_S), timezone=UTC)
 
         assert [group.key for group in found.groups] == ["2026-10-23", "2026-10-26"]
         assert (found.total.first_ts, found.total.last_ts) == (T0 - 3 * DAY_S, T0)
 
-    def test_by_week_from_monday_and_by_month(self):
+    def test_by_week_from_monday_and_by_month(self) -> None:
         sunday = datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()
 
         assert rows(call(ts=sunday), by="week", timezone=UTC) == {"2026-10-26": 1100}
         assert rows(call(ts=sunday), by="month", timezone=UTC) == {"2026-11": 1100}
 
-    def test_by_model_provider_agent_and_task(self):
+    def test_by_model_provider_agent_and_task(self) -> None:
         records = [
             start(agent="planner", task_type="report"),
             call(step=1),
@@ -62,11 +66,11 @@ class TestGroups:
         assert rows(*records, by="agent") == {"planner": 1100, "writer": 1000}
         assert rows(*records, by="task") == {"report": 2100}
 
-    def test_what_records_do_not_tell_is_a_group_of_its_own(self):
+    def test_what_records_do_not_tell_is_a_group_of_its_own(self) -> None:
         assert rows(call(model=None), by="model", prices=Prices()) == {None: 1100}
         assert rows(call(), by="task") == {None: 1100}
 
-    def test_by_session_puts_child_runs_with_the_run_that_started_them(self):
+    def test_by_session_puts_child_runs_with_the_run_that_started_them(self) -> None:
         records = [
             start("child", parent_run_id="root", parent_step=1),
             call(run_id="child"),
@@ -79,18 +83,18 @@ class TestGroups:
         assert rows(*records, by="session") == {"root": 3300}
         assert rows(*records, by="run") == {"child": 1100, "grandchild": 1100, "root": 1100}
 
-    def test_by_session_goes_by_the_session_a_transcript_names(self):
+    def test_by_session_goes_by_the_session_a_transcript_names(self) -> None:
         records = [start(metadata={"session_id": "s-1"}), call()]
 
         assert rows(*records, by="session") == {"s-1": 1100}
 
-    def test_runs_that_name_each_other_as_parents_are_no_endless_loop(self):
+    def test_runs_that_name_each_other_as_parents_are_no_endless_loop(self) -> None:
         records = [start("a", parent_run_id="b"), call(run_id="a"), start("b", parent_run_id="a")]
 
         assert sum(rows(*records, by="session").values()) == 1100
 
-    def test_by_tool_a_call_belongs_to_the_tools_answered_before_it(self):
-        def tool(name, step):
+    def test_by_tool_a_call_belongs_to_the_tools_answered_before_it(self) -> None:
+        def tool(name: Any, step: Any) -> Any:
             return {**start(), "type": "tool_call", "step": step, "tool": name, "input": {}, "output": ""}
 
         records = [
@@ -106,16 +110,16 @@ class TestGroups:
 
         assert rows(*records, by="tool") == {None: 2200, "Bash + Read": 1200, "Read": 1100}
 
-    def test_a_group_by_nothing_known_is_refused(self):
+    def test_a_group_by_nothing_known_is_refused(self) -> None:
         with pytest.raises(ValueError, match="by has to be one of day, week, month"):
             table(by="colour")
 
-    def test_dearest_group_comes_first(self):
+    def test_dearest_group_comes_first(self) -> None:
         found = table(call(step=1, model="a"), call(step=2, model="b", input_tokens=9000), by="model")
 
         assert [group.key for group in found.groups] == ["b", "a"]
 
-    def test_models_of_a_group_add_up_to_it(self):
+    def test_models_of_a_group_add_up_to_it(self) -> None:
         found = table(call(step=1, model="a"), call(step=2, model="b"), timezone=UTC)
 
         (group,) = found.groups
@@ -124,46 +128,46 @@ class TestGroups:
 
 
 class TestTimes:
-    def test_since_takes_its_moment_and_until_does_not(self):
+    def test_since_takes_its_moment_and_until_does_not(self) -> None:
         records = [call(step=n, ts=T0 + n) for n in (1, 2, 3)]
 
         assert table(*records, since=T0 + 2).total.calls == 2
         assert table(*records, until=T0 + 2).total.calls == 1
         assert table(*records, since=T0 + 2, until=T0 + 3).total.calls == 1
 
-    def test_call_outside_of_the_calendar_is_a_group_without_a_date(self):
+    def test_call_outside_of_the_calendar_is_a_group_without_a_date(self) -> None:
         assert rows(call(ts=1e300)) == {None: 1100}
 
     @given(st.integers(-(10**13), 10**14), st.integers(-56, 56))
-    def test_day_is_that_of_the_calendar_in_any_zone(self, ms, quarters):
+    def test_day_is_that_of_the_calendar_in_any_zone(self, ms: Any, quarters: Any) -> None:
         ts = ms / 1000
         zone = timezone(timedelta(minutes=15 * quarters))
 
         assert Calendar(zone).day(ts) == datetime.fromtimestamp(ts, zone).date().isoformat()
 
     @pytest.mark.parametrize("ts", [float("nan"), float("inf"), 1e300, -1e300])
-    def test_no_time_is_no_day(self, ts):
+    def test_no_time_is_no_day(self, ts: Any) -> None:
         assert Calendar(UTC).day(ts) is Calendar(UTC).week(ts) is Calendar(UTC).month(ts) is None
 
 
 class TestExactness:
-    def test_unknown_beside_exact_makes_a_lower_bound(self):
+    def test_unknown_beside_exact_makes_a_lower_bound(self) -> None:
         found = table(call(step=1), call(step=2, model="nobodys"), prices=Prices())
 
         assert found.total.cost.exactness == "partial"
         assert found.total.notes == {"no price is known for model nobodys of provider anthropic": 1}
 
-    def test_tokens_nobody_told_are_unknown(self):
+    def test_tokens_nobody_told_are_unknown(self) -> None:
         found = table(call(input_tokens=None, output_tokens=None))
 
         assert (found.total.input.value, found.total.cost.value) == (None, None)
 
-    def test_cached_tokens_told_by_some_calls_are_a_lower_bound(self):
+    def test_cached_tokens_told_by_some_calls_are_a_lower_bound(self) -> None:
         found = table(call(step=1, cache_read_tokens=10), call(step=2))
 
         assert (found.total.cache_read.value, found.total.cache_read.exactness) == (10, "partial")
 
-    def test_counts_that_cannot_be_are_listed_with_their_place(self):
+    def test_counts_that_cannot_be_are_listed_with_their_place(self) -> None:
         found = table(call(step=1), call(step=7, output_tokens=-5))
 
         (problem,) = found.problems
@@ -174,7 +178,7 @@ class TestExactness:
         )
         assert (found.total.output.value, found.total.output.exactness) == (100, "partial")
 
-    def test_json_has_null_for_unknown_and_names_what_is_not_exact(self):
+    def test_json_has_null_for_unknown_and_names_what_is_not_exact(self) -> None:
         row = table(call(output_tokens=None), prices=Prices(), timezone=UTC).to_dict()["rows"][0]
 
         assert row["day"] == "2026-10-26"
@@ -186,7 +190,7 @@ class TestExactness:
 
 
 class TestCountedOnce:
-    def test_attempts_and_agents_are_no_calls(self):
+    def test_attempts_and_agents_are_no_calls(self) -> None:
         records = [
             start(),
             {**start(), "type": "event", "step": 2, "name": "llm.attempt", "data": {}, "parent": 1},
@@ -196,19 +200,19 @@ class TestCountedOnce:
 
         assert table(*records).total.calls == 1
 
-    def test_call_made_inside_another_is_counted_and_its_wrapper_is_not(self):
+    def test_call_made_inside_another_is_counted_and_its_wrapper_is_not(self) -> None:
         found = table(call(step=2, parent=1), call(step=3, parent=1), call(step=1, input_tokens=2000))
 
         assert (found.total.calls, found.total.input.value, found.wrapper_count) == (2, 2000, 1)
 
-    def test_wrapper_that_tells_other_tokens_than_its_calls_is_named(self):
+    def test_wrapper_that_tells_other_tokens_than_its_calls_is_named(self) -> None:
         found = table(call(step=2, parent=1), call(step=1, input_tokens=5000))
 
         assert [problem.what for problem in found.problems] == [
             "tells 5,000 input tokens, the calls inside it come to 1,000: these count"
         ]
 
-    def test_agent_that_tells_tokens_is_compared_with_what_is_in_it(self):
+    def test_agent_that_tells_tokens_is_compared_with_what_is_in_it(self) -> None:
         agent = {**start(), "type": "agent_call", "agent": "a", "input": None, "output": None}
         inner = [call(step=3, parent=2), {**agent, "step": 2, "parent": 1}]
 
@@ -218,7 +222,7 @@ class TestCountedOnce:
         assert good.problems == []
         assert [problem.step for problem in bad.problems] == [1]
 
-    def test_totals_of_the_run_are_compared_with_its_calls(self):
+    def test_totals_of_the_run_are_compared_with_its_calls(self) -> None:
         end = {**start(), "type": "run_end", "status": "ok"}
         totals = {"llm_call_count": 1, "input_tokens": 1000, "output_tokens": 90}
 
@@ -228,7 +232,7 @@ class TestCountedOnce:
             "its end tells 90 output tokens, its calls come to 100: these count"
         ]
 
-    def test_log_of_the_recorder_adds_up(self, tmp_path):
+    def test_log_of_the_recorder_adds_up(self, tmp_path: Path) -> None:
         with StepLog(tmp_path / "run.jsonl", "r") as log:
             with log.agent("planner"):
                 log.record_llm_call("m", 10, 5, "end_turn", 1.0)
@@ -238,7 +242,7 @@ class TestCountedOnce:
 
         assert (found.problem_count, found.total.input.value) == (0, 30)
 
-    def test_log_that_is_there_twice_counts_once(self, tmp_path):
+    def test_log_that_is_there_twice_counts_once(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.jsonl", start(), call(step=1), call(step=2))
         (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
 
@@ -246,13 +250,13 @@ class TestCountedOnce:
 
         assert (found.total.calls, found.repeated_count) == (2, 2)
 
-    def test_copy_that_went_on_adds_what_is_new(self, tmp_path):
+    def test_copy_that_went_on_adds_what_is_new(self, tmp_path: Path) -> None:
         write(tmp_path / "a.jsonl", start(), call(step=1))
         write(tmp_path / "b.jsonl", start(), call(step=1), call(step=2))
 
         assert usage_of(tmp_path, prices=FLAT).total.calls == 2
 
-    def test_writers_of_one_run_do_not_void_each_other(self):
+    def test_writers_of_one_run_do_not_void_each_other(self) -> None:
         records = [
             start(),
             call(step=1),
@@ -281,7 +285,7 @@ class TestCountedOnce:
             max_size=30,
         )
     )
-    def test_groups_of_every_kind_add_up_to_the_same_total(self, made):
+    def test_groups_of_every_kind_add_up_to_the_same_total(self, made: Any) -> None:
         records = [
             call(step=number + 1, **{key: value for key, value in keys.items() if value is not None})
             for number, keys in enumerate(made)
@@ -299,13 +303,13 @@ class TestCountedOnce:
 
 
 class TestSources:
-    def test_several_are_added_up(self, tmp_path):
+    def test_several_are_added_up(self, tmp_path: Path) -> None:
         first = write(tmp_path / "a.jsonl", call(run_id="a"))
         second = write(tmp_path / "b.jsonl", call(run_id="b"))
 
         assert usage_of([first, second], prices=FLAT).total.calls == 2
 
-    def test_directory_may_hold_logs_and_transcripts(self, tmp_path):
+    def test_directory_may_hold_logs_and_transcripts(self, tmp_path: Path) -> None:
         write(tmp_path / "a.jsonl", call())
         answer = {
             "type": "assistant",
@@ -332,18 +336,18 @@ class TestSources:
         }
         assert found.damage == []
 
-    def test_nothing_there_is_told(self, tmp_path):
+    def test_nothing_there_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(LogSourceError):
             usage_of(tmp_path / "none.jsonl")
 
-    def test_file_that_is_neither_is_told(self, tmp_path):
+    def test_file_that_is_neither_is_told(self, tmp_path: Path) -> None:
         path = tmp_path / "notes.jsonl"
         path.write_text('{"hello": 1}\n')
 
         with pytest.raises(LogFormatError, match="neither a step log nor a transcript"):
             usage_of(path)
 
-    def test_damage_is_told_and_the_rest_counted(self, tmp_path):
+    def test_damage_is_told_and_the_rest_counted(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.jsonl", call(step=1))
         with path.open("a") as file:
             file.write('{"run_id":"run-a","step":2,"type":"llm_c\n' + json.dumps(call(step=3)) + "\n")
