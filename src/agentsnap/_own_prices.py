@@ -127,7 +127,7 @@ class _Reader:
         for key in entry:
             if key not in _KEYS:
                 close = get_close_matches(key, _KEYS, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(_KEYS)}"
+                hint = f" (did you mean {close[0]!r}?)" if close else f"; known are {', '.join(_KEYS)}"
                 self._fail(f"unknown key {key!r}{hint}", key, self._line(key, number))
         head = self._starts[number] + 1 if number < len(self._starts) else None
         if "model" not in entry:

@@ -89,12 +89,17 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("text", "line", "key", "why"),
         [
-            ('[[price]]\nmodel = "m"\nimput = 1\n', 3, "imput", "unknown key 'imput'; did you mean 'input'?"),
+            (
+                '[[price]]\nmodel = "m"\nimput = 1\n',
+                3,
+                "imput",
+                "unknown key 'imput' (did you mean 'input'?)",
+            ),
             (
                 '[[price]]\nmodel = "m"\ninput = 1\n[[price]]\nmodel = "n"\noutptu = 1\n',
                 6,
                 "outptu",
-                "unknown key 'outptu'; did you mean 'output'?",
+                "unknown key 'outptu' (did you mean 'output'?)",
             ),
             (
                 '[[price]]\nmodel = "m"\ninput = "1.50"\n',

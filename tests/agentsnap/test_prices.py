@@ -492,6 +492,7 @@ class TestAnyRecord:
 
         assert may_be_quick(made)
         units = quick_cost(made, PRICES.rate_of(made).steps)
+        assert units is not None
         assert Decimal(units).scaleb(-UNIT_DECIMALS) == worked_out(
             "800*3 + 100*0.3 + 60*3.75 + 40*6 + 100*15"
         )
