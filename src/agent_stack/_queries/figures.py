@@ -44,7 +44,7 @@ _MAIN = TOKEN_NAMES[:2]
 
 def _tokens(name: str) -> str:
     told = f"{name} BETWEEN 0 AND {TOKEN_LIMIT}"
-    side = f"bounds ->> '$.{name}'"
+    side = f"(bounds ->> '$.{name}')"
     return f"""
     sum({name}) FILTER ({_MODEL} AND {told})::BIGINT AS {name},
     count(*) FILTER ({_MODEL} AND {told}) AS {name}_told,
@@ -67,7 +67,7 @@ AGGREGATES = f"""
     count(*) FILTER (type = 'agent_call' AND status <> 'in_flight') AS agent_calls,
     count(*) FILTER (status = 'in_flight') AS unfinished,
     count(*) FILTER (status = 'error') AS errors,
-    count(kind) AS truncated,
+    count(*) FILTER (kind IN ('cut off', 'window full')) AS truncated,
     {"".join(_tokens(name) for name in TOKEN_NAMES)}
     count(*) FILTER ({_MODEL} AND (input_tokens IS NULL OR output_tokens IS NULL)) AS unknown_usage,
     count(*) FILTER (type <> 'run' AND bounds IS NOT NULL) AS bounded,
@@ -86,7 +86,7 @@ class Figures:
     Attributes:
         runs: How many runs they are of.
         steps: All of them; `calls` are those that ended, `unfinished` those that did not.
-        truncated: Model calls that met a length limit, see `truncated`.
+        truncated: Answers that a length limit cut off, see `truncated`.
         tokens: Name to sum; None when there were model calls and none of them told.
         bounds: Name to side (lower, upper, unknown), for sums that are not exact.
         unknown_usage: Model calls that did not tell both input and output.

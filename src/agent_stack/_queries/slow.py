@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Latency", "SlowStep", "Slowness", "slowness"]
 
-_COLUMNS = ("run_id", "step", "writer", "type", "name", "ts", "duration_ms", "status", "run.agent AS agent")
+_COLUMNS = (
+    "run_id",
+    "step",
+    "writer",
+    "type",
+    "name",
+    "ts",
+    "duration_ms",
+    "status",
+    "run.agent AS agent",
+    "bounds ->> '$.duration_ms' AS bound",
+)
 
 LATENCIES = """
 SELECT
@@ -30,7 +41,8 @@ SELECT
     quantile_disc(duration_ms, 0.95) FILTER (duration_ms >= 0) AS p95_ms,
     quantile_disc(duration_ms, 0.99) FILTER (duration_ms >= 0) AS p99_ms,
     max(duration_ms) FILTER (duration_ms >= 0) AS max_ms,
-    sum(duration_ms) FILTER (duration_ms >= 0) AS total_ms
+    sum(duration_ms) FILTER (duration_ms >= 0) AS total_ms,
+    CASE count(DISTINCT bound) WHEN 0 THEN NULL WHEN 1 THEN any_value(bound) ELSE 'unknown' END AS bound
 FROM chosen
 WHERE type IN ('llm_call', 'tool_call') AND status <> 'in_flight'
 GROUP BY type, name
@@ -38,7 +50,7 @@ ORDER BY p95_ms DESC NULLS LAST, name
 """
 
 SLOWEST = """
-SELECT run_id, step, writer, type, name, ts, duration_ms, status, agent
+SELECT run_id, step, writer, type, name, ts, duration_ms, status, agent, bound
 FROM chosen
 WHERE type IN ('llm_call', 'tool_call') AND status <> 'in_flight' AND duration_ms >= 0
 ORDER BY duration_ms DESC, ts
@@ -53,6 +65,7 @@ class Latency:
     Attributes:
         calls: Those that ended, of which `measured` have a duration.
         backwards: Durations below 0: a clock was set back.
+        bound: Which side the figures are a bound of, as some durations are: lower, upper or unknown.
     """
 
     type: str
@@ -65,6 +78,7 @@ class Latency:
     p99_ms: float | None
     max_ms: float | None
     total_ms: float | None
+    bound: str | None
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,7 @@ class SlowStep:
 
     Attributes:
         ts: Unix seconds when it ended.
+        bound: lower or upper, where the duration is only a bound.
     """
 
     run_id: str
@@ -84,6 +99,7 @@ class SlowStep:
     duration_ms: float
     status: str
     agent: str | None
+    bound: str | None
 
 
 @dataclass(frozen=True)

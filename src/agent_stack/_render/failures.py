@@ -43,9 +43,10 @@ def _head(group: FailureGroup, run: str, width: int, now: float) -> Line:
     line.add("the run itself" if group.type == "run" else group.name or "?", "bold", width // 4)
     step = f":{group.writer}" if group.writer else ""
     step = f" step {group.step}{step}" if group.step else ""
-    where = Line().add(f"last {clock(group.last_ts, today=now, is_narrow=width < 100)} in ", "dim")
+    when = clock(group.last_ts, today=now, is_narrow=width < 100)
+    where = Line().add(f"last {when} in " if width >= 100 else f"{when} in ", "dim")
     where.add(run, "", 20).add(step, "dim")
-    times = f"{group.errors:,} in {many(group.runs, 'run')}" if group.errors > 1 else "once"
+    times = f"{group.errors:,}× in {many(group.runs, 'run')}" if group.errors > 1 else "once"  # noqa: RUF001
     messages = f", {group.messages:,} messages" if group.messages > 1 and width >= 100 else ""
     line.add("  ").add(times + messages, "dim", max(6, width - line.width - where.width - 3))
     return line.right(where, width)

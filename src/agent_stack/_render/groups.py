@@ -30,7 +30,9 @@ def render_groups(by: Sequence[str], groups: Sequence[Group], total: Group, widt
         total: All of them together; shown when there are several.
     """
     only = next((DIMENSIONS[name].of for name in by if DIMENSIONS[name].of), None)
-    columns = [Column(_TITLES.get(name, name.upper()), least=8, most=40) for name in by]
+    columns = [
+        Column(_TITLES.get(name, name.upper()), least=None if name == "day" else 8, most=40) for name in by
+    ]
     columns += [Column("RUNS", is_right=True, rank=1 if only else 0), *_columns(only)]
     rows = [[*_key(group), *_cells(group, only)] for group in groups[:_MOST]]
     if len(groups) > 1:

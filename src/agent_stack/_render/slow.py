@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent_stack._render.doubts import render_doubts
-from agent_stack._render.figures import clock, count, duration, many
+from agent_stack._render.figures import bound_sign, clock, count, duration, many
 from agent_stack._render.lines import Line
-from agent_stack._render.notes import render_hint, short_ids
+from agent_stack._render.look import render_look
+from agent_stack._render.notes import short_ids
 from agent_stack._render.table import Cell, Column, render_table
 from agent_stack._render.words import GLYPHS
 
@@ -21,8 +22,13 @@ __all__ = ["render_slowness"]
 _MOST = 50  # models and tools shown; --json has all of them
 
 
-def render_slowness(slowness: Slowness, width: int, *, now: float) -> Iterator[Line]:
-    """Yield both tables, the slowest first, and what was left out of them."""
+def render_slowness(slowness: Slowness, width: int, *, now: float, named: Sequence[str]) -> Iterator[Line]:
+    """Yield both tables, the slowest first, and what was left out of them.
+
+    Args:
+        now: Unix seconds: a step of the same day shows its time alone.
+        named: The sources as they were typed.
+    """
     yield from _latencies(slowness.latencies, width)
     if slowness.slowest:
         yield Line()
@@ -34,6 +40,9 @@ def render_slowness(slowness: Slowness, width: int, *, now: float) -> Iterator[L
         did = "has" if unmeasured == 1 else "have"
         text = f"{many(unmeasured, 'call')} {did} no duration: nobody measured it."
         notes.insert(0, Line("  ? ", "warn").add(text, "dim"))
+    if any(each.bound for each in (*slowness.latencies, *slowness.slowest)):
+        text = "some durations are bounds: ≥ at least, ≤ at most, ~ either way."
+        notes.append(Line("  ≤ ", "warn").add(text, "dim"))
     if notes:
         yield Line()
         yield from notes
@@ -41,7 +50,7 @@ def render_slowness(slowness: Slowness, width: int, *, now: float) -> Iterator[L
         first = slowness.slowest[0]
         name = short_ids([step.run_id for step in slowness.slowest])[first.run_id]
         yield Line()
-        yield render_hint("look at one", f"agent-step-log show SOURCE {name} --step {_number(first)}")
+        yield from render_look(named, name, _number(first))
 
 
 def _latencies(latencies: Sequence[Latency], width: int) -> Iterator[Line]:
@@ -51,7 +60,7 @@ def _latencies(latencies: Sequence[Latency], width: int) -> Iterator[Line]:
     rows = []
     for each in latencies[:_MOST]:
         times = (each.p50_ms, each.p95_ms, each.p99_ms, each.max_ms, each.total_ms)
-        cells: list[Cell] = [(duration(ms), "") for ms in times]
+        cells: list[Cell] = [(_time(ms, each.bound), "") for ms in times]
         rows.append(
             [GLYPHS.get(each.type, ("?", "")), (each.name or "?", "bold"), (count(each.calls), ""), *cells]
         )
@@ -76,7 +85,7 @@ def _slowest(steps: Sequence[SlowStep], width: int, now: float) -> Iterator[Line
         [
             GLYPHS.get(step.type, ("?", "")),
             (step.name or "?", "error" if step.status == "error" else "bold"),
-            (duration(step.duration_ms), ""),
+            (_time(step.duration_ms, step.bound), ""),
             (names[step.run_id], ""),
             (_number(step), "number"),
             (step.agent or "-", "dim"),
@@ -86,6 +95,10 @@ def _slowest(steps: Sequence[SlowStep], width: int, now: float) -> Iterator[Line
     ]
     for lines in render_table(columns, rows, width):
         yield from lines
+
+
+def _time(ms: float | None, bound: str | None) -> str:
+    return duration(ms) if ms is None else bound_sign(bound) + duration(ms)
 
 
 def _number(step: SlowStep) -> str:

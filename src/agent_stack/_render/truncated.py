@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from agent_stack._render.figures import clock, many, tokens
 from agent_stack._render.lines import Line
-from agent_stack._render.notes import render_hint, short_ids
+from agent_stack._render.look import render_look
+from agent_stack._render.notes import short_ids
 from agent_stack._render.table import Cell, Column, render_table
 
 if TYPE_CHECKING:
@@ -19,8 +20,16 @@ __all__ = ["render_truncated"]
 _MOST = 200  # runs shown; --json has all of them
 
 
-def render_truncated(runs: Sequence[TruncatedRun], width: int, *, now: float) -> Iterator[Line]:
-    """Yield a row for each run, the latest first, and the sum."""
+def render_truncated(
+    runs: Sequence[TruncatedRun], width: int, *, now: float, named: Sequence[str]
+) -> Iterator[Line]:
+    """Yield a row for each run, the latest first, and the sum.
+
+    Args:
+        runs: At least one.
+        now: Unix seconds: a run of the same day shows its time alone.
+        named: The sources as they were typed.
+    """
     names = short_ids([run.run_id for run in runs])
     columns = [
         Column("RUN", least=8, most=36),
@@ -56,12 +65,9 @@ def render_truncated(runs: Sequence[TruncatedRun], width: int, *, now: float) ->
     yield Line()
     calls = many(sum(run.hits for run in runs), "model call")
     yield Line("▲ ", "warn").add(f"{calls} in {many(len(runs), 'run')} met a length limit", "warn")
-    first = runs[0]
-    command = f"agent-step-log show SOURCE {names[first.run_id]} --step {first.first_step}"
-    yield render_hint("look at one", command)
+    yield from render_look(named, names[runs[0].run_id], str(runs[0].first_step))
 
 
 def _how(run: TruncatedRun) -> str:
-    """Return the kinds with the providers' own words: ``cut off (max_tokens)``."""
-    words = f" ({', '.join(run.stop_reasons)})" if run.stop_reasons else ""
-    return ", ".join(run.kinds) + words
+    """Return the providers' own words, and "too long" for prompts that were refused without one."""
+    return ", ".join([*run.stop_reasons, *(kind for kind in run.kinds if kind == "too long")])

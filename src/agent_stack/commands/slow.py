@@ -77,7 +77,7 @@ def command(
     from agent_stack._render.slow import render_slowness
 
     if found.latencies:
-        screen.print(render_slowness(found, screen.width, now=time()))
+        screen.print(render_slowness(found, screen.width, now=time(), named=sources))
     else:
         remark(f"No such call of a model or a tool in {', '.join(places)}.")
     screen.print(render_damage(damage))

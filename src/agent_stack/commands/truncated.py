@@ -71,7 +71,7 @@ def command(
     from agent_stack._render.truncated import render_truncated
 
     if runs:
-        screen.print(render_truncated(runs, screen.width, now=time()))
+        screen.print(render_truncated(runs, screen.width, now=time(), named=sources))
     else:
         remark(f"No such run met a length limit in {', '.join(places)}.")
     screen.print(render_damage(damage))
