@@ -223,8 +223,7 @@ class TestOwnPrices:
 
         assert result.code == 2
         where = f"agent-step-log: {prices}, line 3: "
-        assert result.err == where + "unknown key 'imput' (did you mean 'input'?).
-"
+        assert result.err == where + "unknown key 'imput' (did you mean 'input'?).\n"
 
     def test_missing_file_is_told(self, cli: Cli, logs: Path, tmp_path: Path) -> None:
         result = cli("cost", logs, "--prices", tmp_path / "none.toml")
