@@ -107,7 +107,7 @@ class StepLog:
     Attributes:
         run_id: The run's id, as every record has it.
         root_run_id: The outermost run known above it; *run_id* itself for a root.
-        guard: As given.
+        guard: Who is asked, or None; see `set_guard`.
         path: The file written to, absolute.
         writer: None for the process that created the file, else this writer's own id.
     """
@@ -138,11 +138,10 @@ class StepLog:
             self.root_run_id = parent_run_id  # a run that `agent_run_id` knows nothing of
         self.path = _file_of(path, run.run_id)
         self._bus = bus
-        self.guard = guard
+        self.guard: Guard | None = None
         self._guard_errors = 0
-        # First, so that what a subscriber of the bus asks it is answered with this record counted.
-        if (told := getattr(guard, "emit", None)) is not None and callable(told):
-            self._bus = self._buses(guard, bus)
+        if guard is not None:
+            self.set_guard(guard)
         self._counts = _Counts()
         self._steps = self._counts.numbers
         self._degraded = count()
@@ -462,6 +461,13 @@ class StepLog:
             kind, name, self.run_id, self.root_run_id, agent or self._header["agent"], self, parent
         )
         ask(self.guard, ahead, self._guard_failed)
+
+    def set_guard(self, guard: Guard) -> None:
+        """Ask *guard* from now on; see the setting. For a log that has none."""
+        self.guard = guard
+        if callable(getattr(guard, "emit", None)):
+            # First, so that what a subscriber of the bus asks it is answered with this record counted.
+            self._bus = self._buses(guard, self._bus)
 
     def publish_to(self, bus: Bus) -> None:
         """Publish to *bus* too, from the next record on; see the setting of that name."""

@@ -212,6 +212,17 @@ class TestBeingTold:
 
         assert bus.topics == ["run.start", "run.end"]
 
+    def test_a_guard_may_be_set_later(self, tmp_path: Path) -> None:
+        guard, bus = Told(), Told()
+        with StepLog(tmp_path / "log.jsonl", bus=bus) as log:
+            log.set_guard(guard)
+            with log.llm_call("m"):
+                pass
+
+        assert [ahead.type for ahead in guard.asked] == ["llm_call"]
+        assert guard.topics == ["start.llm_call", "step.llm_call", "run.end"]
+        assert bus.topics == ["run.start", *guard.topics]
+
     def test_a_bus_may_be_added_later(self, tmp_path: Path) -> None:
         first, later = Told(), Told()
         with StepLog(tmp_path / "log.jsonl", bus=first) as log:
