@@ -2,4 +2,18 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from agent_debug_replay._diff import Divergence, Pair, RunDiff, diff
+from agent_debug_replay._diff_fields import FieldChange, field_changes
+from agent_debug_replay._diff_rounds import PAIR_KINDS
+from agent_debug_replay._diff_totals import Delta
+
+__all__ = [
+    "PAIR_KINDS",
+    "Delta",
+    "Divergence",
+    "FieldChange",
+    "Pair",
+    "RunDiff",
+    "diff",
+    "field_changes",
+]

@@ -17,7 +17,10 @@ from agent_debug_replay._diff_steps import RunSource, Side, side_of, without_cal
 from agent_debug_replay._diff_totals import Delta, deltas_of
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from agent_step_log import RunInfo, Step
+    from agentsnap import Amount, Prices
 
 __all__ = ["PAIR_KINDS", "Divergence", "Pair", "RunDiff", "diff"]
 
@@ -159,6 +162,14 @@ class RunDiff:
         """The figures of both runs; see `Delta`."""
         return deltas_of(self.a_steps, self.b_steps)
 
+    def costs(self, prices: Prices) -> tuple[Amount[Decimal], Amount[Decimal]]:
+        """Return what each run cost in USD, by *prices*; see `agentsnap.Prices`.
+
+        Raises:
+            MissingExtraError: *prices* need the price library, and it is not installed.
+        """
+        return _cost(self.a_steps, prices), _cost(self.b_steps, prices)
+
     @cached_property
     def first(self) -> Divergence | None:
         """Where they part; None if they do not."""
@@ -176,6 +187,16 @@ class RunDiff:
         a = pair.a if pair.a is not None else next(iter(a_rest), None)
         b = pair.b if pair.b is not None and pair.kind != "reordered" else next(iter(b_rest), None)
         return Divergence(pair, a, b, common, deltas_of(a_rest, b_rest))
+
+
+def _cost(steps: Sequence[Step], prices: Prices) -> Amount[Decimal]:
+    from agentsnap import NO_COST
+
+    total = NO_COST
+    for step in steps:
+        if step.type == "llm_call" and step.end is not None:
+            total += prices.cost_of(step.end).amount
+    return total
 
 
 def diff(a: RunSource, b: RunSource) -> RunDiff:

@@ -41,6 +41,7 @@ COMMANDS = {
     "stats": "stats",
     "cost": "cost",
     "find": "find",
+    "diff": "diff",
     "wire": "wire",
     "scan": "scan",
     "redecode": "redecode",

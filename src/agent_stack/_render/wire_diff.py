@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agent_stack._tapes import Row
     from agent_stack._text_diff import DiffLine
 
-__all__ = ["render_diff", "verdict"]
+__all__ = ["render_compared", "render_conversations", "render_diff", "verdict"]
 
 _LABEL = 14
 _DIFF_LINES = 16  # of one comparison
@@ -59,6 +59,17 @@ def render_diff(diff: Diff, rows: Sequence[Row], width: int, *, run_id: str, ful
     yield Line()
     yield from _parts(diff, width, full=full)
     yield from _messages(diff, width, full=full)
+
+
+def render_conversations(diff: Diff, width: int, *, full: bool) -> Iterator[Line]:
+    """Yield what became of settings, tools, system prompt and messages, and nothing of the cache."""
+    yield from _parts(diff, width, full=full)
+    yield from _messages(diff, width, full=full)
+
+
+def render_compared(lines: Sequence[DiffLine], width: int, *, full: bool) -> Iterator[Line]:
+    """Yield two texts compared, line by line, indented."""
+    yield from _compared(lines, width, full=full)
 
 
 # -- the cache --------------------------------------------------------------------

@@ -1,0 +1,335 @@
+"""Two runs side by side: what they came to, where they part, then their steps aligned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agent_stack import _safe
+from agent_stack._json import pretty_json
+from agent_stack._render.figures import SIGNS, bound_sign, count, duration, many, moment
+from agent_stack._render.lines import Line
+from agent_stack._render.preview import preview
+from agent_stack._render.wire_diff import render_compared, render_conversations
+from agent_stack._render.words import GLYPHS, answer_words
+from agent_stack._text_diff import diff_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent_debug_replay import Delta, Divergence, FieldChange, Pair, RunDiff
+    from agent_stack._conversation import Diff
+    from agent_step_log import RunInfo, Step
+
+__all__ = ["DiffOptions", "render_run_diff"]
+
+_ROWS = 200  # of the aligned list
+_FIELDS = 12  # differences shown of one step
+_LABEL = 14
+_COLUMN = 16
+
+#: Kind of pair to sign, style and words.
+_KINDS = {
+    "same": ("=", "dim", "same"),
+    "output": ("~", "warn", "output drift"),
+    "arguments": ("~", "warn_bold", "arguments changed"),
+    "only_a": ("-", "error", "only in A"),
+    "only_b": ("+", "ok", "only in B"),
+    "reordered": ("↳", "note", "reordered"),
+}
+_NAMES = {
+    "input_tokens": "tokens in",
+    "output_tokens": "tokens out",
+    "cache_read_tokens": "cache read",
+    "cache_write_tokens": "cache write",
+    "reasoning_tokens": "reasoning",
+    "duration_ms": "time",
+    "llm_ms": "in models",
+    "tool_ms": "in tools",
+}
+
+
+@dataclass(frozen=True)
+class DiffOptions:
+    """What of a comparison is shown; `only` holds kinds of pairs, empty for all."""
+
+    show_all: bool = False
+    full: bool = False
+    only: frozenset[str] = frozenset()
+
+
+def render_run_diff(
+    found: RunDiff, width: int, options: DiffOptions, *, costs: Any = None, messages: Diff | None = None
+) -> Iterator[Line]:
+    """Yield the comparison.
+
+    Args:
+        found: What to show.
+        width: Cells in a line.
+        options: How much of it.
+        costs: What each run cost, as `RunDiff.costs`; None where nobody can tell.
+        messages: The requests of the two model calls where the runs part, compared, where there are tapes.
+    """
+    yield from _heads(found, width)
+    yield Line()
+    yield from _totals(found, costs)
+    yield Line()
+    yield from _verdict(found, width)
+    if found.first is not None:
+        yield Line()
+        yield from _divergence(found.first, width, options, messages)
+    yield Line()
+    yield from _list(found, width, options)
+
+
+# -- what is compared -------------------------------------------------------------
+
+
+def _heads(found: RunDiff, width: int) -> Iterator[Line]:
+    yield _head("A", found.a_id, found.a_info, width)
+    yield _head("B", found.b_id, found.b_info, width)
+    yield Line("─" * width, "guide")
+    for change in found.head_changes:
+        words = f"{preview(change.before)} → {preview(change.after)}"
+        yield (
+            Line("  ")
+            .add(change.path.replace("_", " "), "dim", _LABEL)
+            .pad(_LABEL + 2)
+            .add(words, "warn", width - _LABEL - 2)
+        )
+
+
+def _head(side: str, run_id: str | None, info: RunInfo | None, width: int) -> Line:
+    line = Line(f"{side}  ", "bold")
+    if info is None:
+        return line.add(run_id or "records", "dim", width - 4)
+    sign, style = SIGNS.get(info.status, ("?", "dim"))
+    line.add(f"{sign} {info.status}", style, 24).add("  ")
+    line.add((info.header.agent if info.header is not None else None) or "run", "title", 30)
+    line.add(f"  {moment(info.fold.first_ts)}", "dim").add("  ")
+    return line.add(run_id or "", "dim", max(8, width - line.width))
+
+
+def _totals(found: RunDiff, costs: Any) -> Iterator[Line]:
+    line = Line(" " * (_LABEL + 2))
+    for title in ("A", "B", "difference"):
+        line.extend(_right(title, "dim"))
+    yield line
+    for delta in found.totals:
+        if delta.a or delta.b or delta.name == "steps":
+            figures = [_figure(delta, delta.a, delta.a_bound), _figure(delta, delta.b, delta.b_bound)]
+            yield _total(_NAMES.get(delta.name, delta.name.replace("_", " ")), figures, _difference(delta))
+    if costs is not None:
+        from agentsnap import format_usd
+
+        values = [amount.value for amount in costs]
+        words = (
+            "?" if None in values else _signed(values[1] - values[0], f"${abs(values[1] - values[0]):.4f}")
+        )
+        if not all(amount.exactness == "exact" for amount in costs) and words != "?":
+            words = f"~{words}"
+        yield _total("cost", [format_usd(amount) for amount in costs], words)
+
+
+def _total(name: str, figures: list[str], difference: str) -> Line:
+    line = Line("  ").add(name, "dim", _LABEL).pad(_LABEL + 2)
+    for figure in figures:
+        line.extend(_right(figure, ""))
+    return line.extend(_right(difference, "dim" if difference == "0" else "warn"))
+
+
+def _right(text: str, style: str) -> Line:
+    shown = Line(text, style)
+    return Line(" " * max(1, _COLUMN - shown.width)).extend(shown)
+
+
+def _figure(delta: Delta, value: float | None, side: str | None) -> str:
+    if value is None:
+        return "?"
+    if delta.name.endswith("_ms"):
+        return bound_sign(side) + duration(value)
+    return bound_sign(side) + (count(int(value)) if delta.name.endswith("_tokens") else f"{int(value):,}")
+
+
+def _difference(delta: Delta) -> str:
+    value = delta.delta
+    if value is None:
+        return "?"
+    # A difference of bounds is no bound of anything.
+    about = "" if delta.is_exact else "~"
+    share = f" ({100 * value / delta.a:+.0f} %)" if delta.a and value and abs(value) < 100 * delta.a else ""
+    return about + _signed(value, _figure(delta, abs(value), None)) + share
+
+
+def _signed(value: Any, words: str) -> str:
+    return "0" if not value else ("+" if value > 0 else "-") + words
+
+
+def _verdict(found: RunDiff, width: int) -> Iterator[Line]:
+    parts = []
+    for kind, number in found.counts.items():
+        if number or kind == "same":
+            parts.append(f"{number:,} {_KINDS[kind][2]}")
+    if found.is_same:
+        yield Line("✓ ", "ok").add("the runs did the same", "ok").add(f": {' · '.join(parts)}", "dim")
+        return
+    yield Line("▲ ", "warn").add("the runs differ", "warn_bold").add(f": {' · '.join(parts)}", "", width - 18)
+    for change in found.end_changes:
+        line = Line("  ").add(f"{change.path}: ", "dim")
+        words = f"{preview(change.before or 'none')} → {preview(change.after or 'none')}"
+        yield line.add(words, "error", width - line.width)
+
+
+# -- where they part --------------------------------------------------------------
+
+
+def _divergence(first: Divergence, width: int, options: DiffOptions, messages: Diff | None) -> Iterator[Line]:
+    _, style, words = _KINDS[first.pair.kind]
+    line = Line("first divergence", "head").add(f", {_after(first.common)}: ", "dim")
+    yield line.add(words, style)
+    for side, step in (("A", first.a), ("B", first.b)):
+        line = Line(f"  {side} ", "bold")
+        if step is None:
+            yield line.add("was over", "dim")
+        else:
+            yield line.add(f"step {step.number}  ", "number").extend(_what(step, width - line.width))
+    changes = first.pair.changes() if first.pair.kind != "reordered" else []
+    yield from _changes(changes, width, options)
+    if messages is not None:
+        yield Line("  requests", "head")
+        yield from render_conversations(messages, width, full=options.full)
+    yield from _rest(first, width)
+
+
+def _after(common: int) -> str:
+    return "at the very beginning" if not common else f"after {many(common, 'step')} the same"
+
+
+def _rest(first: Divergence, width: int) -> Iterator[Line]:
+    """Yield what either run did from there on."""
+    rest = {delta.name: delta for delta in first.after}
+    for side in ("a", "b"):
+        words = []
+        for name, word in (
+            ("steps", ""),
+            ("input_tokens", " tokens in"),
+            ("output_tokens", " out"),
+            ("duration_ms", ""),
+        ):
+            if name in rest and getattr(rest[name], side) is not None:
+                figure = _figure(rest[name], getattr(rest[name], side), getattr(rest[name], f"{side}_bound"))
+                words.append(
+                    many(int(getattr(rest[name], side)), "step") if name == "steps" else figure + word
+                )
+        line = Line(f"  {side.upper()} ", "bold").add("from there: ", "dim")
+        yield line.add(", ".join(words) or "nothing", "dim", width - line.width)
+
+
+def _changes(changes: list[FieldChange], width: int, options: DiffOptions) -> Iterator[Line]:
+    shown = changes if options.full else changes[:_FIELDS]
+    for change in shown:
+        line = Line("    ").add(change.path, "note", width // 2)
+        if change.kind == "changed":
+            yield from _changed(line, change, width, options)
+            continue
+        sign, style = ("+", "ok") if change.kind == "added" else ("-", "error")
+        value = change.after if change.kind == "added" else change.before
+        yield line.add(f"  {sign} ", style).add(preview(value), style, max(8, width - line.width))
+        if options.full:
+            for text in _text(value):
+                yield Line(" " * (_LABEL + 4)).add(f"{sign} {text}", style)
+    if len(shown) < len(changes):
+        yield Line("    ").add(f"… {many(len(changes) - len(shown), 'more field')} (--full)", "dim")
+
+
+def _changed(line: Line, change: FieldChange, width: int, options: DiffOptions) -> Iterator[Line]:
+    values = change.before, change.after
+    if all(isinstance(value, int | float | bool) or value is None for value in values):
+        words = " → ".join(preview(value) for value in values)
+        yield line.add("  ").add(words, "", max(8, width - line.width))
+        return
+    yield line
+    yield from render_compared(diff_lines(_text(values[0]), _text(values[1])), width, full=options.full)
+
+
+def _text(value: Any) -> list[str]:
+    return _safe.block(value if isinstance(value, str) else pretty_json(value))
+
+
+def _what(step: Step, room: int) -> Line:
+    """Return a step in a few words: its sign, its name, what went in."""
+    glyph, style = GLYPHS.get(step.type, ("◇", "note"))
+    line = Line(f"{glyph} ", style).add(step.name, style, min(32, max(8, room // 3)))
+    record = step.record
+    if step.status == "error":
+        line.add(" ✗", "error")
+    given = record.data if step.type == "event" else record.input
+    if given is None and step.start is not None:
+        given = step.start.input
+    if step.type == "llm_call":
+        words = answer_words(record)
+    else:
+        words = [(preview(given), "dim")] if given not in (None, {}, "") else []
+    for place, (text, piece_style) in enumerate(words):
+        if room - line.width > 4:
+            line.add("  " if place == 0 else "").add(text, piece_style, max(1, room - line.width - 2))
+    return line
+
+
+# -- the steps, aligned -------------------------------------------------------------
+
+
+def _list(found: RunDiff, width: int, options: DiffOptions) -> Iterator[Line]:
+    numbers = max((step.number for steps in (found.a_steps, found.b_steps) for step in steps), default=0)
+    gutter = max(3, len(str(numbers)))
+    yield Line("  ").add("A".rjust(gutter), "dim").add("B".rjust(gutter + 2), "dim")
+    shown = left_out = 0
+    folded: list[Pair] = []
+    for pair in found.pairs:
+        if options.only and pair.kind not in options.only:
+            continue
+        if pair.kind == "same" and not options.show_all and not options.only:
+            folded.append(pair)
+            continue
+        if shown >= _ROWS and not options.show_all:
+            left_out += 1
+            continue
+        yield from _fold(folded, gutter)
+        folded = []
+        shown += 1
+        yield from _row(pair, gutter, width, options)
+    if not left_out:
+        yield from _fold(folded, gutter)
+    else:
+        yield Line("  ┄ ", "guide").add(f"{many(left_out, 'more row')} (--all)", "note")
+    if not shown and not folded:
+        yield Line("  ").add("no such steps", "dim")
+
+
+def _fold(folded: list[Pair], gutter: int) -> Iterator[Line]:
+    if not folded:
+        return
+    ends = [f"{pair.a.number}" for pair in (folded[0], folded[-1]) if pair.a is not None]
+    numbers = ends[0] if len(folded) == 1 else " to ".join(ends)
+    line = Line("  ").add(" " * max(0, gutter - 1)).add("┄ ", "guide")
+    yield line.add(f"{many(len(folded), 'step')} the same ({numbers} of A)", "dim")
+
+
+def _row(pair: Pair, gutter: int, width: int, options: DiffOptions) -> Iterator[Line]:
+    sign, style, words = _KINDS[pair.kind]
+    line = Line("  ").add(_number(pair.a).rjust(gutter), "number", gutter)
+    line.add(_number(pair.b).rjust(gutter + 2), "number", gutter + 2).add(f"  {sign} ", style)
+    line.add("  " * min(pair.depth, 8))
+    note = Line(words if pair.kind != "same" else "", style)
+    if pair.is_different is False and pair.kind == "reordered":
+        note.add(", ran in parallel", "dim")
+    step = pair.a if pair.a is not None else pair.b
+    if step is not None:
+        line.extend(_what(step, width - line.width - note.width - 2))
+    yield line.right(note, width) if note.width else line
+    if options.full and pair.a is not None and pair.b is not None:
+        yield from _changes(pair.changes(), width, options)
+
+
+def _number(step: Step | None) -> str:
+    return "·" if step is None else str(step.number)

@@ -1,0 +1,204 @@
+"""``agent-step-log diff``: two runs compared, and where they part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent_stack._options import color_option, json_option, remark
+from agent_stack.errors import CommandError
+
+if TYPE_CHECKING:
+    from agent_debug_replay import Divergence, RunDiff
+    from agent_stack._conversation import Diff
+    from agent_step_log import Record, Run, Step
+
+__all__ = ["command"]
+
+#: The words of ``--only``, and the kinds of `agent_debug_replay.PAIR_KINDS`.
+_CLASSES = {
+    "same": "same",
+    "output": "output",
+    "arguments": "arguments",
+    "only-a": "only_a",
+    "only-b": "only_b",
+    "reordered": "reordered",
+}
+
+
+@click.command(
+    "diff",
+    short_help="Compare two runs: where do they part?",
+    epilog="""\b
+Examples:
+  agent-step-log diff 3f9a1c2b 77aa01cd            two runs in ./logs, by the ends of their ids
+  agent-step-log diff before.jsonl after.jsonl     the last run of each log
+  agent-step-log diff logs:3f9a1c2b ci.jsonl:run-7 a run of each
+  agent-step-log diff before.jsonl after.jsonl --only only-b --only arguments
+""",
+)
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--all", "show_all", is_flag=True, help="Every step: nothing is folded or left out.")
+@click.option(
+    "--only",
+    "classes",
+    multiple=True,
+    type=click.Choice(list(_CLASSES)),
+    help="Only steps of this class; may be given several times.",
+)
+@click.option("--full", is_flag=True, help="Values in full, and what differs in every step.")
+@json_option
+@color_option
+def command(
+    a: str, b: str, show_all: bool, classes: tuple[str, ...], full: bool, as_json: bool, color: str
+) -> int:
+    """Compare run A with run B, step by step, by what the steps are and not by their numbers.
+
+    A and B are each SOURCE, SOURCE:RUN, or a RUN of the default SOURCE ($AGENT_STEP_LOG_DIR,
+    else ./logs). RUN is an id, or the beginning or end of one; default: the last run started.
+
+    Exit status: 0 the runs did the same, 1 they did not, 2 they could not be compared.
+    """
+    from agent_debug_replay import diff
+    from agent_stack._screen import Screen
+
+    screen = Screen(color)
+    places = [_place(a), _place(b)]
+    runs = [_run(*place) for place in places]
+    found = diff(runs[0], runs[1])
+    only = frozenset(_CLASSES[name] for name in classes)
+    if as_json:
+        from agent_stack._diff_json import diff_json
+
+        screen.write("".join(diff_json(found, only, with_same=show_all, costs=_costs(found))))
+        return 0 if found.is_same else 1
+    from agent_stack._render.run_diff import DiffOptions, render_run_diff
+
+    options = DiffOptions(show_all=show_all, full=full, only=only)
+    messages = _messages(found.first, places)
+    screen.print(render_run_diff(found, screen.width, options, costs=_costs(found), messages=messages))
+    for run in runs:
+        if run.damage:
+            lost = f"{len(run.damage)} stretches of {run.run_id} are no record and were left out"
+            remark(f"{lost}: agent-step-log verify lists them.")
+    return 0 if found.is_same else 1
+
+
+# -- which run --------------------------------------------------------------------
+
+
+def _place(text: str) -> tuple[str, str | None]:
+    """Tell SOURCE from RUN.
+
+    Raises:
+        CommandError: *text* can be neither.
+    """
+    from pathlib import Path
+
+    from agent_stack._sources import default_source, is_path
+
+    source, colon, run_id = text.rpartition(":")
+    # A name that is there is meant, whatever it looks like.
+    if is_path(text) and (Path(text).exists() or not colon or not is_path(source)):
+        return text, None
+    if colon and is_path(source):
+        return source, run_id
+    default = default_source()
+    if not Path(default).exists():
+        raise CommandError(
+            f"{text} is no file or directory, and there are no logs in {default} to have such a run."
+        )
+    return default, text
+
+
+def _run(source: str, run_id: str | None) -> Run:
+    """Read one run.
+
+    Raises:
+        CommandError: No run of *source*, or several, are called *run_id*.
+    """
+    from agent_step_log import list_runs, read_run
+
+    if run_id is None:
+        return read_run(source)
+    known = [info.run_id for info in list_runs(source)]
+    close = (
+        [run_id]
+        if run_id in known
+        else [name for name in known if name.startswith(run_id) or name.endswith(run_id)]
+    )
+    if len(close) == 1:
+        return read_run(source, close[0])
+    names = ", ".join(close[:5] or _nearest(run_id, known))
+    if close:
+        more = ", …" if len(close) > 5 else ""
+        raise CommandError(
+            f"{len(close)} runs of {source} match {run_id!r}: {names}{more}; give more of the id."
+        )
+    hint = f"the nearest: {names}" if names else "`agent-step-log ls` shows the runs"
+    raise CommandError(f"{source}: no run {run_id!r} in it; {hint}.")
+
+
+def _nearest(run_id: str, known: list[str]) -> list[str]:
+    """Return the ids most like *run_id*, whole or by their ends."""
+    from difflib import SequenceMatcher
+
+    def likeness(name: str) -> float:
+        parts = (name, name[-len(run_id) :], name[: len(run_id)])
+        return max(SequenceMatcher(None, run_id[:64], part[-64:], autojunk=False).ratio() for part in parts)
+
+    # The last runs are the likeliest to be meant, and a directory may hold any number.
+    scored = sorted(((likeness(name), name) for name in known[-500:]), reverse=True)
+    return [name for score, name in scored[:3] if score >= 0.5]
+
+
+# -- what it cost, and what crossed the wire ----------------------------------------
+
+
+def _costs(found: RunDiff) -> Any:
+    """Return what the runs cost; None where the price library is not installed."""
+    from agent_step_log.errors import MissingExtraError
+
+    try:
+        from agentsnap import Prices
+
+        return found.costs(Prices.load())
+    except MissingExtraError:
+        return None
+
+
+def _messages(first: Divergence | None, places: list[tuple[str, str | None]]) -> Diff | None:
+    """Return the requests of the two model calls where the runs part, compared; None without tapes."""
+    if first is None or first.a is None or first.b is None:
+        return None
+    if (first.a.type, first.b.type) != ("llm_call", "llm_call"):
+        return None
+    requests = [_request(source, step) for (source, _), step in zip(places, (first.a, first.b), strict=True)]
+    if requests[0] is None or requests[1] is None:
+        return None
+    from agent_stack._conversation import compare
+
+    return compare(*requests)
+
+
+def _request(source: str, step: Step) -> Any:
+    """Return the request of a model call as a conversation; None if there is no tape of it."""
+    record: Record = step.record
+    exchange = record.exchange
+    if not isinstance(exchange, dict) or not isinstance(exchange.get("n"), int):
+        return None
+    from agent_stack._conversation import conversation_of
+    from agent_stack._tapes import find_run
+    from agenttap.errors import TapError
+
+    try:
+        tapes = find_run(source, record.run_id).tapes
+        tape = next((tape for tape in tapes if tape.path.name == exchange.get("tape")), None)
+        taped = None if tape is None else tape.exchange(exchange["n"])
+    except (CommandError, TapError, ImportError, OSError):
+        return None
+    if taped is None or not taped.request_body:
+        return None
+    return conversation_of(taped.api, taped.request_json(), taped.url)
