@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentsnap._amount import NO_COST, sum_usd
-from agentsnap._ledger import Ledger
-from agentsnap._prices import Prices
+from agentsnap._amount import NO_COST, UNKNOWN_COST, UNKNOWN_TOKENS, sum_usd
+from agentsnap._ledger import UNFINISHED, Ledger
+from agentsnap._prices import CallCost, Prices
 from agentsnap._reading import read_records
 from agentsnap.errors import SnapError
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from agent_step_log import Damage
     from agentsnap._amount import Usd
     from agentsnap._ledger import Problem
-    from agentsnap._prices import CallCost
     from agentsnap._reading import Sources
 
 __all__ = ["ExplainedCall", "Explanation", "explain"]
@@ -143,6 +142,14 @@ def explain(source: Sources, run: str, *, prices: Prices | None = None) -> Expla
             model = record.model or record.request_model
             calls[record.run_id].append(
                 ExplainedCall(record.step, record.writer, record.ts, model, record.provider, cost)
+            )
+    for record, _ in ledger.unfinished():
+        nothing = [UNKNOWN_TOKENS] * 5
+        cost = CallCost(UNKNOWN_COST, "none", "", "standard", (), (UNFINISHED,), (), *nothing)
+        sums[record.run_id] = sums.get(record.run_id, NO_COST) + UNKNOWN_COST
+        if record.run_id in calls:
+            calls[record.run_id].append(
+                ExplainedCall(record.step, record.writer, record.ts, record.model, None, cost)
             )
     run_id = _chosen(run, calls)
     children = {child: sums.get(child, NO_COST) for child in ledger.descendants(run_id)}

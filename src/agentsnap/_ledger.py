@@ -4,7 +4,8 @@
   is an `agent_call`. Where a wrapper tells tokens of its own they are compared with the sum of
   its leaves, and so are the totals a run tells at its end with the sum of its calls.
 - A log that is there twice (copied, or packed beside the plain one) begins with a header that was
-  met before: of its records only those are counted that are new.
+  met before, of the same moment: of its records only those are counted that are new.
+- A call that began and has no end (its writer was killed, or goes on) is one of unknown cost.
 
 Memory follows the runs and the scopes still open, not the records.
 """
@@ -14,14 +15,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agent_step_log import Record
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent_step_log import Record
-
-__all__ = ["Ledger", "Problem", "RunState"]
+__all__ = ["UNFINISHED", "Ledger", "Problem", "RunState"]
 
 _MOST_PROBLEMS = 1000
+_NO_HEADER = -1.0
+#: What `unfinished` says of a call.
+UNFINISHED = "it began and has no end: what it cost is not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,13 @@ class RunState:
     tools: dict[tuple[str | None, int | None], set[str]] = field(default_factory=dict)
     scopes: dict[tuple[str | None, int], Scope] = field(default_factory=dict)
     total: Scope = field(default_factory=Scope)
-    #: highest step met of each writer, and the step up to which a repeated header voids records
-    reached: dict[str | None, int] = field(default_factory=dict)
+    #: what each writer writes now: itself, and when its header says it began
+    parts: dict[str | None, tuple[str | None, float]] = field(default_factory=dict)
+    #: highest step met of each such part, and the step up to which a repeated header voids records
+    reached: dict[tuple[str | None, float], int] = field(default_factory=dict)
     voided: dict[str | None, int] = field(default_factory=dict)
+    #: model calls that have begun, without an end so far
+    begun: dict[tuple[str | None, int], Record] = field(default_factory=dict)
     wrappers: int = 0
 
 
@@ -107,9 +115,14 @@ class Ledger:
         if state.voided and step <= state.voided.get(writer, -1):
             self.repeated_count += kind == "llm_call"
             return None
-        if step > state.reached.get(writer, 0):
-            state.reached[writer] = step
+        part = state.parts.get(writer)
+        if part is None:
+            part = state.parts[writer] = (writer, _NO_HEADER)
+        if step > state.reached.get(part, 0):
+            state.reached[part] = step
         if kind == "llm_call":
+            if state.begun:
+                state.begun.pop((writer, step), None)
             return state if self._counts(state, record) else None
         if kind == "agent_call":
             self._close(state, record)
@@ -117,9 +130,18 @@ class Ledger:
             if self._watches_tools:
                 lane = (writer, record.parent)
                 state.tools.setdefault(lane, set()).add(record.tool or "?")
+        elif kind == "step_start":
+            if record.of == "llm_call":
+                state.begun[writer, step] = _as_call(record)
         elif kind == "run_end":
             self._end(state, record)
         return None
+
+    def unfinished(self) -> Iterator[tuple[Record, RunState]]:
+        """Yield the model calls that began and have no end, when all records have been taken."""
+        for state in self.runs.values():
+            for record in state.begun.values():
+                yield record, state
 
     def tools_before(self, state: RunState, record: Record) -> str | None:
         """Return the tools answered since the last model call of the same scope, and forget them."""
@@ -157,10 +179,13 @@ class Ledger:
                     break
 
     def _begin(self, state: RunState, record: Record) -> None:
-        if record.writer in state.reached:
-            state.voided[record.writer] = state.reached[record.writer]
+        part = (record.writer, record.ts)
+        state.parts[record.writer] = part
+        if part in state.reached:
+            state.voided[record.writer] = state.reached[part]
             return
-        state.reached[record.writer] = 0
+        state.voided.pop(record.writer, None)
+        state.reached[part] = 0
         metadata = record.metadata if type(record.metadata) is dict else {}
         session = metadata.get("session_id")
         state.agent = state.agent or record.agent
@@ -227,3 +252,17 @@ class Ledger:
                     0,
                     f"its end tells {told:,} {label}, its calls come to {found:,}: these count",
                 )
+
+
+def _as_call(begun: Record) -> Record:
+    """Return the call as far as its beginning tells it; the block of bytes it stands in is let go."""
+    return Record(
+        begun.run_id,
+        begun.step,
+        "llm_call",
+        begun.ts,
+        model=begun.model,
+        agent=begun.agent,
+        parent=begun.parent,
+        writer=begun.writer,
+    )

@@ -197,7 +197,9 @@ class PriceList:
             return Rate(provider=owner.id, tier=tier, why_none=why)
         if tier in DEARER and not special:
             rate.gaps.append(f"priced as standard: what {_tier_words(tier)} costs is not known")
-        if not any(info is known for known in owner.models):
+        if owner.id == "google" and info.id.startswith("claude"):
+            rate.gaps.append("regions of Vertex AI may cost more for Claude than the list price")
+        elif not any(info is known for known in owner.models):
             rate.gaps.append(f"{owner.id} has no price list of its own for {info.id}: its maker's is taken")
         self._take(rate, info.get_prices(at, context or None))
         return rate

@@ -49,17 +49,19 @@ def read_records(sources: Sources, on_damage: OnDamage) -> Iterator[Record]:
 
 def _records_of(path: Path, source: Source, on_damage: OnDamage, cleaning: ExitStack) -> Iterator[Record]:
     if path.is_dir():
-        logs, others = _sorted_out(path)
-        if others:
-            folder = _imported(path, cleaning)
-            if any(folder.iterdir()):
-                yield from read_log(folder)
-                if not logs:
-                    return
-                for log in logs:
-                    yield from read_log(log, on_damage=on_damage)
-                return
-        yield from read_log(source, on_damage=on_damage)
+        others = _no_logs(path)
+        folder = _imported(path, cleaning) if others else None
+        if folder is None or not any(folder.iterdir()):
+            yield from read_log(source, on_damage=on_damage)
+            return
+        yield from read_log(folder)
+        if _has_logs(path, others):
+
+            def tell(damage: Damage) -> None:
+                if Path(damage.path) not in others:
+                    on_damage(damage)
+
+            yield from read_log(source, on_damage=tell)
     elif path.is_file() and not _may_be_log(path):
         folder = _imported(path, cleaning)
         if not any(folder.iterdir()):
@@ -69,17 +71,19 @@ def _records_of(path: Path, source: Source, on_damage: OnDamage, cleaning: ExitS
         yield from read_log(source, on_damage=on_damage)
 
 
-def _sorted_out(folder: Path) -> tuple[list[Path], bool]:
-    """Return the logs of *folder*, and whether there are files that may be transcripts."""
-    logs, has_others = [], False
-    for path in sorted(folder.rglob("*.jsonl*")):
-        if ".tape." in path.name or not path.is_file() or not path.name.endswith((".jsonl", ".gz", ".zst")):
-            continue
-        if _may_be_log(path):
-            logs.append(path)
-        else:
-            has_others = True
-    return logs, has_others
+def _no_logs(folder: Path) -> set[Path]:
+    """Return the files of *folder* that are named like logs and are none, as transcripts are."""
+    return {path for path in _named_like_logs(folder) if not _may_be_log(path)}
+
+
+def _has_logs(folder: Path, others: set[Path]) -> bool:
+    return any(path not in others for path in _named_like_logs(folder))
+
+
+def _named_like_logs(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*.jsonl*"):
+        if path.name.endswith((".jsonl", ".gz", ".zst")) and ".tape." not in path.name and path.is_file():
+            yield path
 
 
 def _may_be_log(path: Path) -> bool:

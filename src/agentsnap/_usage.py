@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from agentsnap._amount import Amount, Tokens, Usd, add_usd
 from agentsnap._calendar import Calendar
-from agentsnap._ledger import Ledger, Problem
+from agentsnap._ledger import UNFINISHED, Ledger, Problem
 from agentsnap._prices import Prices
 from agentsnap._quick import UNIT_DECIMALS, may_be_quick, quick_cost
 from agentsnap._reading import read_records
@@ -204,13 +204,11 @@ def usage_of_records(
     ledger = Ledger(watches_tools=by == "tool")
     key_of = _keys(by, Calendar(timezone), ledger)
     cells: dict[str | None, dict[str | None, _Cell]] = {}
-    for record in records:
-        state = ledger.take(record)
-        if state is None:
-            continue
+
+    def cell_of(record: Record, state: RunState) -> _Cell | None:
         key = key_of(record, state)
         if (since is not None and not record.ts >= since) or (until is not None and not record.ts < until):
-            continue
+            return None
         row = cells.get(key)
         if row is None:
             row = cells[key] = {}
@@ -218,6 +216,15 @@ def usage_of_records(
         cell = row.get(model)
         if cell is None:
             cell = row[model] = _Cell()
+        return cell
+
+    for record in records:
+        state = ledger.take(record)
+        if state is None:
+            continue
+        cell = cell_of(record, state)
+        if cell is None:
+            continue
         units = quick_cost(record, prices.rate_of(record).steps) if may_be_quick(record) else None
         if units is not None:
             cell.add_quickly(record, units)
@@ -226,6 +233,10 @@ def usage_of_records(
         for problem in cost.problems:
             ledger.tell(record.run_id, record.step, problem)
         cell.add(record, cost)
+    for record, state in ledger.unfinished():
+        cell = cell_of(record, state)
+        if cell is not None:
+            cell.add_unfinished(record)
     if by == "session":
         cells = _by_session(cells, ledger)
     groups = [_group(key, row) for key, row in cells.items()]
@@ -311,6 +322,15 @@ class _Cell:
             for note in cost.notes:
                 if note in self.notes or len(self.notes) < _MOST_NOTES:
                     self.notes[note] += 1
+        self._span(record.ts, record.ts)
+
+    def add_unfinished(self, record: Record) -> None:
+        """Add a call of which only the beginning is there."""
+        self.calls += 1
+        self.runs.add(record.run_id)
+        self.whole = [False, False, False, False, False]
+        self.is_whole = False
+        self.notes[UNFINISHED] += 1
         self._span(record.ts, record.ts)
 
     def add_quickly(self, record: Record, units: int) -> None:

@@ -59,6 +59,14 @@ class TestExplain:
 
         assert (problem.step, problem.what) == (2, "-1 output tokens: a negative count")
 
+    def test_call_without_an_end_is_told(self, tmp_path: Path) -> None:
+        begun = {**start(), "type": "step_start", "step": 5, "of": "llm_call", "model": "m"}
+
+        (found,) = explain(write(tmp_path / "b.jsonl", start(), begun), "run-a", prices=FLAT).calls
+
+        assert (found.step, found.cost.amount.exactness) == (5, "unknown")
+        assert found.cost.notes == ("it began and has no end: what it cost is not known",)
+
     def test_id_may_be_shortened_from_either_end(self, log: Any) -> None:
         assert explain(log, "7c1", prices=FLAT).run_id == "run-7c1"
         assert explain(log, "run-o", prices=FLAT).run_id == "run-other"

@@ -25,6 +25,22 @@ if TYPE_CHECKING:
 #: One dollar for each million tokens, whatever they are.
 FLAT = Prices([OwnPrice("*", {"input": Decimal(1), "output": Decimal(1), "cache_read": Decimal(1)})])
 DAY_S = 86_400
+#: One line of a transcript of Claude Code.
+ANSWER = {
+    "type": "assistant",
+    "uuid": "u1",
+    "sessionId": "s1",
+    "timestamp": "2026-10-26T10:00:00Z",
+    "requestId": "req_1",
+    "message": {
+        "id": "msg_1",
+        "role": "assistant",
+        "model": "claude-sonnet-4-5",
+        "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": "hi"}],
+        "usage": {"input_tokens": 7, "output_tokens": 3},
+    },
+}
 
 
 def table(*records: Any, **keys: Any) -> Any:
@@ -256,6 +272,20 @@ class TestCountedOnce:
 
         assert usage_of(tmp_path, prices=FLAT).total.calls == 2
 
+    def test_run_id_that_was_used_again_later_counts_each_time(self) -> None:
+        again = start()
+        again["ts"] += 60
+
+        assert table(start(), call(step=1), again, call(step=1)).total.calls == 2
+
+    def test_rotated_log_beside_a_transcript_counts_once(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.000001.jsonl", start(), call(step=1))
+        write(tmp_path / "a.000002.jsonl", call(step=2))
+        write(tmp_path / "a.jsonl", call(step=3))
+        (tmp_path / "session.jsonl").write_text(json.dumps(ANSWER) + "\n")
+
+        assert usage_of(tmp_path, prices=FLAT).total.calls == 4
+
     def test_writers_of_one_run_do_not_void_each_other(self) -> None:
         records = [
             start(),
@@ -302,6 +332,28 @@ class TestCountedOnce:
         assert len(set(totals)) == 1
 
 
+BEGUN = {**start(), "type": "step_start", "step": 5, "of": "llm_call", "model": "m"}
+
+
+class TestUnfinished:
+    def test_call_without_an_end_is_one_of_unknown_cost(self) -> None:
+        found = table(start(), call(step=1), BEGUN, by="model")
+
+        assert {group.key: group.cost.exactness for group in found.groups} == {
+            "claude-sonnet-4-5": "exact",
+            "m": "unknown",
+        }
+        assert found.total.notes == {"it began and has no end: what it cost is not known": 1}
+
+    def test_call_that_ended_counts_once(self) -> None:
+        found = table(start(), BEGUN, call(step=5))
+
+        assert (found.total.calls, found.total.cost.exactness) == (1, "exact")
+
+    def test_tool_without_an_end_changes_no_cost(self) -> None:
+        assert table(call(), {**BEGUN, "of": "tool_call"}).total.calls == 1
+
+
 class TestSources:
     def test_several_are_added_up(self, tmp_path: Path) -> None:
         first = write(tmp_path / "a.jsonl", call(run_id="a"))
@@ -311,22 +363,7 @@ class TestSources:
 
     def test_directory_may_hold_logs_and_transcripts(self, tmp_path: Path) -> None:
         write(tmp_path / "a.jsonl", call())
-        answer = {
-            "type": "assistant",
-            "uuid": "u1",
-            "sessionId": "s1",
-            "timestamp": "2026-10-26T10:00:00Z",
-            "requestId": "req_1",
-            "message": {
-                "id": "msg_1",
-                "role": "assistant",
-                "model": "claude-sonnet-4-5",
-                "stop_reason": "end_turn",
-                "content": [{"type": "text", "text": "hi"}],
-                "usage": {"input_tokens": 7, "output_tokens": 3},
-            },
-        }
-        (tmp_path / "session.jsonl").write_text(json.dumps(answer) + "\n")
+        (tmp_path / "session.jsonl").write_text(json.dumps(ANSWER) + "\n")
 
         found = usage_of(tmp_path, by="run", prices=FLAT)
 
