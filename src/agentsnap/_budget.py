@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from agent_run_id import current_run
 from agentsnap._amount import NO_COST, NO_TOKENS, Amount, format_tokens, format_usd
-from agentsnap._tally import Forkable, Groups, day_of
+from agentsnap._tally import Forkable, Groups, Sum, day_of
 from agentsnap._tracker import UsageTracker
 from agentsnap.errors import BudgetExceeded, BudgetWarning
 
@@ -69,7 +69,7 @@ class _State:
 
     def __init__(self) -> None:
         self.calls = self.in_flight = self.tool_calls = 0
-        self.tokens, self.usd = NO_TOKENS, NO_COST
+        self.tokens, self.usd = Sum(0), Sum(NO_COST.known)
         self.said: set[tuple[str, str]] = set()
 
     def say_once(self, event: str, limit_of: str) -> bool:
@@ -79,14 +79,15 @@ class _State:
         return True
 
 
-@dataclass(slots=True)
 class _Finding:
-    """One thing to be said: ``(event, limit_of)`` and the figures at that moment."""
+    """One thing to be said, and the figures at that moment."""
 
-    event: str
-    limit_of: str
-    spent: Any
-    in_flight: int
+    __slots__ = ("event", "in_flight", "limit_of", "spent")
+
+    def __init__(self, event: str, limit_of: str, state: _State) -> None:
+        self.event, self.limit_of, self.in_flight = event, limit_of, state.in_flight
+        spent = getattr(state, limit_of)
+        self.spent: Any = spent.amount() if isinstance(spent, Sum) else spent
 
 
 class Budget(Forkable):
@@ -155,7 +156,10 @@ class Budget(Forkable):
             raise ValueError("a budget needs a limit: usd, tokens, calls or tool_calls")
         self.per: Per = per
         self.action = action
-        self._warn_at = None if warn_at is None else Decimal(str(warn_at))
+        #: What is used of a limit when it is told of.
+        self._marks: dict[str, Any] = {}
+        if warn_at is not None:
+            self._marks = {name: limit * Decimal(str(warn_at)) for name, limit in self.limits.items()}
         self._reserve: dict[str, Any] = {
             "tokens": _number("reserve_tokens", reserve_tokens),
             "usd": _dollars("reserve_usd", reserve_usd),
@@ -186,7 +190,9 @@ class Budget(Forkable):
             group = day_of()
         with self._lock:
             state = self._states.get(group) or _State()
-            return Spent(state.calls, state.in_flight, state.tool_calls, state.tokens, state.usd)
+            return Spent(
+                state.calls, state.in_flight, state.tool_calls, state.tokens.amount(), state.usd.amount()
+            )
 
     # -- as the guard of a log -------------------------------------------------
 
@@ -246,8 +252,9 @@ class Budget(Forkable):
                 state.tool_calls += added.tool_calls
             elif added.calls:
                 state.in_flight = max(state.in_flight - 1, 0)
-            state.tokens += added.tokens
-            state.usd += added.usd
+            if added.calls:
+                state.tokens.add(added.tokens)
+                state.usd.add(added.usd)
 
     def _group_of(self, ahead: StepAhead) -> str | None:
         if self.per == "run":
@@ -279,38 +286,37 @@ class Budget(Forkable):
             if limit is None:
                 continue
             spent = getattr(state, name)
-            finding = _Finding("budget.exceeded", name, spent, state.in_flight)
-            if not isinstance(spent, Amount):
-                if spent >= limit:
-                    return finding
-                continue
-            reserved = (state.in_flight + 1) * self._reserve[name]
-            if spent.known >= limit or spent.known + reserved > limit:
-                return finding
-            if self._is_strict and not spent.is_whole:
-                return finding
+            if isinstance(spent, Sum):
+                reserved = (state.in_flight + 1) * self._reserve[name]
+                is_over = (
+                    spent.known >= limit
+                    or spent.known + reserved > limit
+                    or (self._is_strict and not spent.is_whole)
+                )
+            else:
+                is_over = spent >= limit
+            if is_over:
+                return _Finding("budget.exceeded", name, state)
         return None
 
     def _unknown(self, state: _State) -> list[_Finding]:
         return [
-            _Finding("budget.unknown", name, spent, state.in_flight)
+            _Finding("budget.unknown", name, state)
             for name in ("usd", "tokens")
             if name in self.limits
-            and not (spent := getattr(state, name)).is_whole
+            and not getattr(state, name).is_whole
             and state.say_once("budget.unknown", name)
         ]
 
     def _near(self, state: _State, over: _Finding | None) -> list[_Finding]:
-        if self._warn_at is None:
-            return []
         findings = []
-        for name, limit in self.limits.items():
-            if over is not None and over.limit_of == name:
-                continue
+        for name, mark in self._marks.items():
             spent = getattr(state, name)
-            known = spent.known if isinstance(spent, Amount) else spent
-            if known >= limit * self._warn_at and state.say_once("budget.warning", name):
-                findings.append(_Finding("budget.warning", name, spent, state.in_flight))
+            known = spent.known if isinstance(spent, Sum) else spent
+            if known < mark or (over is not None and over.limit_of == name):
+                continue
+            if state.say_once("budget.warning", name):
+                findings.append(_Finding("budget.warning", name, state))
         return findings
 
     # -- what is said ----------------------------------------------------------

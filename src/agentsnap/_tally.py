@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from agent_step_log import Record
-from agentsnap._amount import NO_COST, NO_TOKENS, UNKNOWN_COST
-from agentsnap._counts import counts_of
+from agentsnap._amount import NO_COST, NO_TOKENS, UNKNOWN_COST, Amount, add_usd
+from agentsnap._counts import MAX_TOKENS, counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentsnap._amount import Tokens, Usd
 
-__all__ = ["Forkable", "Groups", "Prices", "Totals", "added_by", "day_of"]
+__all__ = ["Forkable", "Groups", "Prices", "Sum", "Sums", "Totals", "added_by", "day_of"]
 
 #: What a record tells of its tokens, and of having been refused.
 _COUNTED = (
     *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"),
     *("usage", "bounds", "stop_reason", "error", "error_type"),
 )
+_DOUBTS = ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "bounds")
 
 
 class Prices(Protocol):
@@ -60,15 +61,61 @@ class Totals:
         """Input and output together."""
         return self.input_tokens + self.output_tokens
 
-    def __add__(self, other: Totals) -> Totals:
-        return Totals(
-            self.calls + other.calls,
-            self.tool_calls + other.tool_calls,
-            self.errors + other.errors,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.usd + other.usd,
-        )
+
+class Sums:
+    """The same, being added up; not thread-safe."""
+
+    __slots__ = ("_input", "_output", "_usd", "calls", "errors", "tool_calls")
+
+    def __init__(self) -> None:
+        self.calls = self.tool_calls = self.errors = 0
+        self._input, self._output, self._usd = Sum(0), Sum(0), Sum(NO_COST.known)
+
+    def add(self, added: Totals) -> None:
+        """Add what one or more calls came to."""
+        self.calls += added.calls
+        self.tool_calls += added.tool_calls
+        self.errors += added.errors
+        if added.calls:
+            self._input.add(added.input_tokens)
+            self._output.add(added.output_tokens)
+            self._usd.add(added.usd)
+
+    @property
+    def tokens(self) -> Tokens:
+        """Input and output together."""
+        return self._input.amount() + self._output.amount()
+
+    @property
+    def usd(self) -> Usd:
+        """Dollars."""
+        return self._usd.amount()
+
+    def totals(self) -> Totals:
+        """Return the sums as they are now."""
+        figures = self._input.amount(), self._output.amount(), self._usd.amount()
+        return Totals(self.calls, self.tool_calls, self.errors, *figures)
+
+
+class Sum:
+    """An `Amount` being added up: one is made when it is asked for, not for every call."""
+
+    __slots__ = ("is_whole", "known")
+
+    def __init__(self, nothing: Any) -> None:
+        self.known, self.is_whole = nothing, True
+
+    def add(self, amount: Amount[Any]) -> None:
+        """Add one more."""
+        known = amount.known
+        if known:
+            self.known = self.known + known if type(known) is int else add_usd(self.known, known)
+        if not amount.is_whole:
+            self.is_whole = False
+
+    def amount(self) -> Amount[Any]:
+        """Return the sum as it is now."""
+        return Amount(self.known, self.is_whole)
 
 
 def added_by(topic: str, record: Any, prices: Prices | None) -> Totals | None:
@@ -79,6 +126,9 @@ def added_by(topic: str, record: Any, prices: Prices | None) -> Totals | None:
     if topic != "step.llm_call":
         return None
     cost = _cost(prices, record)
+    if cost is None and _is_plain(record):
+        tokens = Amount(record.input_tokens), Amount(record.output_tokens)
+        return Totals(1, 0, errors, *tokens, UNKNOWN_COST)
     if cost is None:
         counts = counts_of(_read_back(record))
         return Totals(1, 0, errors, counts.input, counts.output, UNKNOWN_COST)
@@ -92,6 +142,16 @@ def _cost(prices: Prices | None, record: Any) -> Any:
         return prices.cost_of(record)
     except Exception:  # noqa: BLE001  a record of any shape, prices of anybody: the agent is making a call
         return None
+
+
+def _is_plain(record: Any) -> bool:
+    """Whether what a record says of its tokens can be taken at its word. Most can: no closer look."""
+    return (
+        type(record.input_tokens) is type(record.output_tokens) is int
+        and 0 <= record.input_tokens <= MAX_TOKENS
+        and 0 <= record.output_tokens <= MAX_TOKENS
+        and not any(getattr(record, name, None) for name in _DOUBTS)
+    )
 
 
 def _read_back(record: Any) -> Record:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from agentsnap._tally import Forkable, Groups, Totals, added_by, day_of
+from agentsnap._tally import Forkable, Groups, Sums, added_by, day_of
 
 if TYPE_CHECKING:
     from agentsnap._amount import Tokens, Usd
-    from agentsnap._tally import Prices
+    from agentsnap._tally import Prices, Totals
 
 __all__ = ["OTHER", "UsageTracker"]
 
@@ -44,10 +44,10 @@ class UsageTracker(Forkable):
             raise ValueError(f"max_groups must be at least 1, not {max_groups}")
         super().__init__()
         self._prices = prices
-        self._all = Totals()
-        self._others: dict[str, Totals] = {}
-        self._groups: dict[str, Groups[Totals]] = {
-            by: Groups(Totals, max_groups, lambda _, totals, by=by: self._give_way(by, totals))  # type: ignore[misc]
+        self._all = Sums()
+        self._others: dict[str, Sums] = {}
+        self._groups: dict[str, Groups[Sums]] = {
+            by: Groups(Sums, max_groups, lambda _, sums, by=by: self._give_way(by, sums))  # type: ignore[misc]
             for by in _BY
         }
         # The agents of runs: a record names only an agent other than its run's.
@@ -85,13 +85,12 @@ class UsageTracker(Forkable):
         model = record.model if topic == "step.llm_call" else None
         day = day_of(record.ts)
         with self._lock:
-            self._all += added
+            self._all.add(added)
             names = {"run": record.run_id, "agent": self.agent_of(record), "day": day}
             if topic == "step.llm_call":
                 names["model"] = model
             for by, name in names.items():
-                groups = self._groups[by]
-                groups[name] += added
+                self._groups[by][name].add(added)
         return added
 
     def agent_of(self, record: Any) -> str | None:
@@ -120,10 +119,10 @@ class UsageTracker(Forkable):
             raise ValueError(f'by must be "run", "model", "agent" or "day", not {by!r}')
         with self._lock:
             if by is None:
-                return self._all
-            found = self._groups[by].as_dict()
+                return self._all.totals()
+            found = {name: sums.totals() for name, sums in self._groups[by].as_dict().items()}
             if by in self._others:
-                found[OTHER] = self._others[by]
+                found[OTHER] = self._others[by].totals()
             return found
 
     @property
@@ -134,12 +133,14 @@ class UsageTracker(Forkable):
     @property
     def tokens(self) -> Tokens:
         """Their tokens, in and out."""
-        return self._all.tokens
+        with self._lock:
+            return self._all.tokens
 
     @property
     def usd(self) -> Usd:
         """What they cost, in dollars."""
-        return self._all.usd
+        with self._lock:
+            return self._all.usd
 
-    def _give_way(self, by: str, totals: Totals) -> None:
-        self._others[by] = self._others.get(by, Totals()) + totals
+    def _give_way(self, by: str, sums: Sums) -> None:
+        self._others.setdefault(by, Sums()).add(sums.totals())
