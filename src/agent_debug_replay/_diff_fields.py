@@ -83,11 +83,9 @@ def _objects(before: dict[str, Any], after: dict[str, Any], path: str, depth: in
 
 
 def _lists(before: list[Any], after: list[Any], path: str, depth: int) -> Iterator[FieldChange]:
-    numbers: dict[bytes, int] = {}
-    one = [numbers.setdefault(_form(item), len(numbers)) for item in before]
-    other = [numbers.setdefault(_form(item), len(numbers)) for item in after]
+    blocks = align([_form(item) for item in before], [_form(item) for item in after])
     i = j = 0
-    for next_i, next_j in [*align(one, other), (len(before), len(after))]:
+    for next_i, next_j, size in [*blocks, (len(before), len(after), 0)]:
         while i < next_i and j < next_j:
             yield from _walk(before[i], after[j], f"{path}[{i}]", depth + 1)
             i, j = i + 1, j + 1
@@ -95,7 +93,7 @@ def _lists(before: list[Any], after: list[Any], path: str, depth: int) -> Iterat
             yield FieldChange(f"{path}[{place}]", "removed", before[place], None)
         for place in range(j, next_j):
             yield FieldChange(f"{path}[{place}]", "added", None, after[place])
-        i, j = next_i + 1, next_j + 1
+        i, j = next_i + size, next_j + size
 
 
 def _inside(path: str, key: str) -> str:

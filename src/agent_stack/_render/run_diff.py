@@ -26,7 +26,8 @@ __all__ = ["DiffOptions", "render_run_diff"]
 _ROWS = 200  # of the aligned list
 _FIELDS = 12  # differences shown of one step
 _LABEL = 14
-_COLUMN = 16
+_COLUMN = 12
+_WIDE = 24  # cells of the column of differences
 
 #: Kind of pair to sign, style and words.
 _KINDS = {
@@ -112,9 +113,9 @@ def _head(side: str, run_id: str | None, info: RunInfo | None, width: int) -> Li
 
 def _totals(found: RunDiff, costs: Any) -> Iterator[Line]:
     line = Line(" " * (_LABEL + 2))
-    for title in ("A", "B", "difference"):
+    for title in ("A", "B"):
         line.extend(_right(title, "dim"))
-    yield line
+    yield line.extend(_right("difference", "dim", _WIDE))
     for delta in found.totals:
         if delta.a or delta.b or delta.name == "steps":
             figures = [_figure(delta, delta.a, delta.a_bound), _figure(delta, delta.b, delta.b_bound)]
@@ -135,12 +136,12 @@ def _total(name: str, figures: list[str], difference: str) -> Line:
     line = Line("  ").add(name, "dim", _LABEL).pad(_LABEL + 2)
     for figure in figures:
         line.extend(_right(figure, ""))
-    return line.extend(_right(difference, "dim" if difference == "0" else "warn"))
+    return line.extend(_right(difference, "dim" if difference == "0" else "warn", _WIDE))
 
 
-def _right(text: str, style: str) -> Line:
+def _right(text: str, style: str, cells: int = _COLUMN) -> Line:
     shown = Line(text, style)
-    return Line(" " * max(1, _COLUMN - shown.width)).extend(shown)
+    return Line(" " * max(1, cells - shown.width)).extend(shown)
 
 
 def _figure(delta: Delta, value: float | None, side: str | None) -> str:
