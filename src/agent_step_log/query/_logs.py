@@ -1,0 +1,437 @@
+"""Logs opened for questions: the engine, the files, and what each query needs of both.
+
+    query  ->  files looked up  ->  views as lean as can be  ->  the engine
+                                          ^                       |  fails on what it lacks
+                                          +---- that is made -----+
+
+A query that meets a line the engine cannot read as `read_log` does, or a row that needs what has not been worked out,
+fails at once inside the engine; what it needs is made ready and it is asked again. On logs without
+damage that costs nothing. What has been made is kept until a file changes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from time import time
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from agent_step_log._reader import MAX_LINE_BYTES, read_file
+from agent_step_log._runs import SILENT_S
+from agent_step_log._sources import is_compressed, log_files
+from agent_step_log.errors import LogTooNewError, MissingExtraError
+from agent_step_log.query import _views
+from agent_step_log.query._copies import Examined, examine
+from agent_step_log.query._live import this_machine
+from agent_step_log.query._queries import checked, explained
+from agent_step_log.query._result import Result
+from agent_step_log.query._views import Need
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import duckdb
+
+    from agent_step_log import Damage
+    from agent_step_log._reader import Source
+
+__all__ = ["Logs", "open_logs"]
+
+_FAULT = re.compile(r'(?:JSON transform error|Malformed JSON) in file "(?P<file>[^"\n]*)"')
+_DUPLICATE = "duplicate key"
+_TOO_LONG = "maximum_object_size"
+# Larger than any line a writer makes. The engine's buffers are a multiple of it, and with a large one a
+# file is read by one thread; so the longest a reader takes is allowed for only where there is such a line.
+_OBJECT_BYTES = 16 * 1024 * 1024 + 1024
+_LARGEST_OBJECT_BYTES = MAX_LINE_BYTES + 1024
+_MAGIC = re.compile(r"[*?\[\]{}]")  # the engine would take these for a pattern
+
+
+class _Identity(NamedTuple):
+    """What tells that a file is as it was."""
+
+    inode: tuple[int, int]
+    size: int
+    mtime_ns: int
+
+
+class _Copy(NamedTuple):
+    """A file and what stands in for it."""
+
+    identity: _Identity
+    path: Path
+    damage: list[Damage]
+    is_anew: bool
+
+
+def open_logs(
+    source: Source | Sequence[Source], *, outside: bool = False, memory_mb: int | None = None
+) -> Logs:
+    """Open logs for questions in SQL; see `Logs`.
+
+    Args:
+        source: A file, directory or pattern, ``.gz`` and ``.zst`` too; or several of them.
+        outside: Whether SQL may read and write files, load extensions and use the network. Default: it sees
+            the logs and nothing else.
+        memory_mb: What the engine may hold, in megabytes; more goes to disk. Default: 80 % of the memory there is.
+
+    Raises:
+        LogSourceError: There is nothing at a source.
+        LogFormatError, LogTooNewError: The only file is no log, or a later version wrote it.
+        MissingExtraError: duckdb is not installed.
+        OSError: A file cannot be read.
+    """
+    sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
+    return Logs(sources, outside=outside, memory_mb=memory_mb)
+
+
+class Logs:
+    """Logs opened by `open_logs`. Close them, or use ``with``.
+
+    Each query sees the files as they are when it is asked, new ones too. Thread-safe; one query runs at a time.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], *, outside: bool = False, memory_mb: int | None = None
+    ) -> None:
+        self._sources = sources
+        self._outside = outside
+        self._memory_mb = memory_mb
+        # One engine, and tables that belong to one state of the files.
+        self._lock = Lock()
+        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._folder = TemporaryDirectory(prefix="agent-step-log-")
+        self._files: dict[Path, _Identity] = {}
+        self._copies: dict[Path, _Copy] = {}
+        self._examined: dict[Path, tuple[_Identity, Examined]] = {}
+        self._object_bytes = _OBJECT_BYTES
+        self._copy_count = 0
+        self._filled: set[Need] = set()  # tables that hold what the files now say
+        self._made: object = None  # what the views were made from
+        self._is_closed = False
+        try:
+            _require_duckdb()
+            self._look()
+            if len(self._files) == 1:
+                _begin_reading(next(iter(self._files)))
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def close(self) -> None:
+        """Close the engine and delete what was copied. Results already given stay whole."""
+        with self._lock:
+            self._is_closed = True
+            if self._engine is not None:
+                self._engine.close()
+                self._engine = None
+            self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def sql(self, query: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> Result:
+        """Answer *query*: one SELECT (or FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN) in DuckDB's SQL.
+
+        Args:
+            query: The SQL, over the views of `VIEWS`.
+            params: Values for ``?`` or ``$1`` (a sequence), or for ``$name`` (a mapping). Default: none.
+
+        Raises:
+            QueryError: The query is not one that can be answered; it says where.
+            LogSourceError: There is no log left at a source.
+            LogTooNewError: A later version wrote the only file.
+            OSError: A file cannot be read.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise ValueError("These logs are closed.")
+            checked(query, outside=self._outside)
+            self._look()
+            return self._answer(query, params)
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What of the files is no record, as `read_log` reports it. Reads every file once, and again what has changed."""
+        with self._lock:
+            self._look()
+            found: list[Damage] = []
+            for path, identity in self._files.items():
+                known = self._examined.get(path)
+                if known is None or known[0] != identity:
+                    known = self._examined[path] = identity, examine(path)
+                found += known[1].damage
+            return found
+
+    @property
+    def known_damage(self) -> list[Damage]:
+        """That part of `damage` the queries so far have met: for what it costs nothing to tell."""
+        with self._lock:
+            return [
+                damage
+                for path, (identity, examined) in self._examined.items()
+                if self._files.get(path) == identity
+                for damage in examined.damage
+            ]
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of the last look, in reading order, absolute."""
+        with self._lock:
+            return list(self._files)
+
+    # -- files -----------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Look which files there are, and forget what is known of those that have changed."""
+        files: dict[Path, _Identity] = {}
+        for source in self._sources:
+            for path in log_files(source):
+                status = path.stat()
+                identity = _Identity((status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns)
+                files[Path(os.path.abspath(path))] = identity  # noqa: PTH100  not resolve(): links stay links
+        if files == self._files:
+            return
+        if files.keys() != self._files.keys() and self._engine is not None:
+            # What it may read was settled when it was made.
+            self._engine.close()
+            self._engine = None
+        self._files = files
+        self._filled = set()
+        for path in [path for path, copy in self._copies.items() if files.get(path) != copy.identity]:
+            self._copies.pop(path).path.unlink(missing_ok=True)
+
+    def _copy(self, path: Path, *, anew: bool) -> None:
+        """Have a copy stand in for *path* from now on."""
+        old = self._copies.pop(path, None)
+        if old is not None:
+            old.path.unlink(missing_ok=True)
+        # Told before it is read: what it gains meanwhile makes it another file at the next look.
+        identity = self._files[path]
+        self._copy_count += 1
+        place = Path(self._folder.name) / f"{self._copy_count}.jsonl"
+        examined = examine(path, place, anew=anew)
+        if isinstance(examined.error, LogTooNewError) and len(self._files) == 1:
+            raise examined.error
+        self._examined[path] = identity, examined
+        self._copies[path] = _Copy(identity, place, examined.damage, anew)
+
+    def _link(self, path: Path) -> None:
+        """Have a link of a plain name stand in for *path*."""
+        self._copy_count += 1
+        ending = "".join(path.suffixes[-1:]) if is_compressed(path) else ""
+        place = Path(self._folder.name) / f"{self._copy_count}.jsonl{ending}"
+        place.symlink_to(path)
+        self._copies[path] = _Copy(self._files[path], place, [], False)
+
+    # -- the engine ------------------------------------------------------------
+
+    def _answer(self, query: str, params: Sequence[Any] | Mapping[str, Any] | None) -> Result:
+        import duckdb
+
+        # As lean as can be each time: what the last query needed, this one may not.
+        met = self._filled & {Need.OPEN}
+        while True:
+            try:
+                connection = self._ready(met)
+                connection.execute(query, params)
+            except duckdb.Error as error:
+                self._mend(error, met, query)
+            else:
+                return Result(connection)
+
+    def _mend(self, error: duckdb.Error, met: set[Need], query: str) -> None:
+        """Make ready what *error* says was missing, and note it in *met*.
+
+        Raises:
+            QueryError: It is the query that is wrong.
+        """
+        import duckdb
+
+        text = str(error)
+        if isinstance(error, duckdb.InvalidInputException):
+            if Need.LATER_FORMAT in text:
+                return self._copy_later_formats()
+            for need in Need:
+                if need in text and need not in met:
+                    met.add(need)
+                    return None
+        if _TOO_LONG in text and self._object_bytes < _LARGEST_OBJECT_BYTES:
+            self._object_bytes = _LARGEST_OBJECT_BYTES
+            return None
+        path = self._named(text)
+        if path is not None:
+            return self._stand_in(path, is_duplicate=_DUPLICATE in text)
+        raise explained(error, query) from None
+
+    def _ready(self, met: set[Need]) -> duckdb.DuckDBPyConnection:
+        """Return a connection on which every view stands, made ready for what is in *met*."""
+        if self._engine is None:
+            self._engine = self._opened()
+        engine = self._engine
+        places = self._places()
+        made = frozenset(met), self._object_bytes, places
+        if made != self._made:
+            engine.execute("DELETE FROM inside.files")
+            if places:
+                engine.execute(f"INSERT INTO inside.files VALUES {', '.join(map(_row, places))}")
+            _set_files(engine)
+            engine.execute(_views.lines_view(object_bytes=self._object_bytes))
+            for statement in _views.views(met, SILENT_S):
+                engine.execute(statement)
+            self._made = made
+        connection = engine.cursor()
+        _set_files(connection)
+        if Need.MACHINE in met:
+            for statement in _machine():
+                connection.execute(statement)
+        for need, statements in ((Need.OPEN, _views.open_table()), (Need.HEADERS, _views.headers_table())):
+            if need in met and need not in self._filled:
+                for statement in statements:
+                    connection.execute(statement)
+                self._filled.add(need)
+        return connection
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        engine = duckdb.connect()
+        self._made, self._filled = None, set()
+        engine.execute(f"SET temp_directory = {_text(self._folder.name)}")
+        # Names in a query are views, never variables of the caller.
+        engine.execute("SET python_enable_replacements = false")
+        if self._memory_mb is not None:
+            engine.execute(f"SET memory_limit = '{self._memory_mb}MB'")
+        for statement in _views.tables():
+            engine.execute(statement)
+        if not self._outside:
+            files = ", ".join(_text(str(path)) for path in self._files if _is_plain(path))
+            engine.execute(f"SET allowed_paths = [{files}]")
+            engine.execute(f"SET allowed_directories = [{_text(self._folder.name)}]")
+            for setting in _SHUT:
+                engine.execute(f"SET {setting}")
+        return engine
+
+    def _places(self) -> tuple[tuple[str, str], ...]:
+        """Return what the engine is to read, each with the file it stands for."""
+        for path in self._files:
+            if path not in self._copies and not _is_plain(path):
+                self._link(path)
+        return tuple(
+            (str(self._copies[path].path if path in self._copies else path), os.fsencode(path).decode(errors="replace"))
+            for path in self._files
+        )
+
+    def _named(self, text: str) -> Path | None:
+        """Return the file of ours that an error of the engine names."""
+        places = {str(copy.path): path for path, copy in self._copies.items()}
+        named = _FAULT.search(text)
+        if named is not None:
+            return places.get(named["file"], Path(named["file"]) if Path(named["file"]) in self._files else None)
+        # Of a compressed file that is damaged the engine says what, not always where.
+        compressed = [path for path in self._files if is_compressed(path)]
+        for path in compressed:
+            if str(path) in text:
+                return path
+        left = [path for path in compressed if path not in self._copies]
+        return left[0] if left and _DECOMPRESSING.search(text) else None
+
+    def _stand_in(self, path: Path, *, is_duplicate: bool) -> None:
+        """Have a copy stand in for *path*, which the engine cannot read as we do, and for others like it."""
+        if path in self._copies and not self._copies[path].path.is_symlink():
+            if self._copies[path].is_anew:
+                raise AssertionError(path)  # our own encoder's work
+            self._copy(path, anew=True)
+            return
+        self._copy(path, anew=is_duplicate)
+        if is_duplicate or self._engine is None:
+            return
+        connection = self._engine.cursor()
+        _set_files(connection)
+        try:
+            rows = connection.execute(_views.faulty()).fetchall()
+        except Exception:  # noqa: BLE001  it will be told of them one at a time
+            return
+        places = {place: origin for origin, (place, _) in zip(self._files, self._places(), strict=True)}
+        for (place,) in rows:
+            origin = places.get(place)
+            if origin is not None and origin != path:
+                self._copy(origin, anew=False)
+
+    def _copy_later_formats(self) -> None:
+        assert self._engine is not None  # it was asked
+        connection = self._engine.cursor()
+        _set_files(connection)
+        places = {place: origin for origin, (place, _) in zip(self._files, self._places(), strict=True)}
+        for (place,) in connection.execute(_views.later_formats()).fetchall():
+            self._copy(places[place], anew=False)
+
+
+_SHUT = (
+    "enable_external_access = false",
+    "autoinstall_known_extensions = false",
+    "autoload_known_extensions = false",
+    "allow_community_extensions = false",
+    "lock_configuration = true",
+)
+_DECOMPRESSING = re.compile(r"gzip|zstd|decompress|compressed", re.IGNORECASE)
+
+
+def _set_files(connection: duckdb.DuckDBPyConnection) -> None:
+    # Variables belong to a connection, the tables to all.
+    connection.execute("SET VARIABLE _files = (SELECT list(place ORDER BY rowid) FROM inside.files)")
+    connection.execute(
+        "SET VARIABLE _originals = (SELECT map_from_entries(list((place, path))) FROM inside.files "
+        "WHERE place <> path)"
+    )
+
+
+def _machine() -> Iterable[str]:
+    """Yield SQL that tells a connection which processes are alive."""
+    machine = this_machine()
+    boot = "NULL" if machine.boot_id is None else _text(machine.boot_id)
+    yield f"SET VARIABLE _host = {_text(machine.host)}"
+    yield f"SET VARIABLE _boot = {boot}"
+    yield f"SET VARIABLE _now = {time()!r}::DOUBLE"
+    alive = ", ".join(f"{pid}: {-1.0 if since is None else since!r}" for pid, since in machine.processes.items())
+    yield f"SET VARIABLE _processes = MAP {{{alive}}}::MAP(BIGINT, DOUBLE)"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _row(place: tuple[str, str]) -> str:
+    return f"({_text(place[0])}, {_text(place[1])})"
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether the engine takes this name for the file of that name."""
+    name = str(path)
+    return _MAGIC.search(name) is None and name.isprintable() and name.encode(errors="ignore").decode() == name
+
+
+def _require_duckdb() -> None:
+    try:
+        import duckdb  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "duckdb":
+            raise
+        message = "Queries need 'duckdb': pip install 'agent-step-log[query]'"
+        raise MissingExtraError(message) from None
+
+
+def _begin_reading(path: Path) -> None:
+    """Read the beginning of the only file: what is no log should be said at once.
+
+    Raises:
+        LogFormatError, OSError: as `read_log`.
+    """
+    for _ in read_file(path, on_damage=lambda _: None):
+        return

@@ -1,0 +1,347 @@
+"""The SQL of the views.
+
+    _files, _originals   variables: what the engine reads, and for what stands in for a file, which
+    inside.lines               every line, each key as raw JSON; only the keys a query needs are taken out
+    inside.open                the lines of steps in flight (a table; empty until a query needs it)
+    inside.headers             task_type and the like for each run (a table; the same)
+
+Nothing is worked out before a query needs it. Whatever a view lacks it says by failing: a query that meets the
+first such row ends there, what it needs is made, and it is asked again (see `Need`). So a query pays
+for what it looks at, and for no more.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from agent_step_log.query._columns import KEYS, VIEWS, typed
+from agent_step_log.query._zone import day_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Need", "faulty", "headers_table", "later_formats", "lines_view", "open_table", "tables", "views"]
+
+_STEPS = ("llm_call", "tool_call", "agent_call")
+
+
+class Need(StrEnum):
+    """What a query met that has not been made ready, as the text of the error that says so."""
+
+    OPEN = "agent-step-log needs the steps in flight"
+    HEADERS = "agent-step-log needs the headers of runs"
+    MACHINE = "agent-step-log needs the processes of this machine"
+    LATER_FORMAT = "agent-step-log found a later format"
+
+
+def lines_view(*, object_bytes: int) -> str:
+    """Return SQL that makes `inside.lines`: every line that has the head of a record.
+
+    With every fault an error: a line that is no JSON, and one with a key twice that is asked for.
+    """
+    columns = ", ".join(f"\"{key}\": 'JSON'" for key in KEYS)
+    return (
+        "CREATE OR REPLACE VIEW inside.lines AS SELECT * FROM read_json(getvariable('_files'), "
+        "format = 'newline_delimited', filename = '_file', hive_partitioning = false, "
+        f"maximum_object_size = {object_bytes}, columns = {{{columns}}}) "
+        f"WHERE CASE WHEN \"type\"::VARCHAR = '\"run_start\"' AND ({typed('format')}) > 1 "
+        f"THEN error('{Need.LATER_FORMAT} ' || \"run_id\"::VARCHAR) IS NULL ELSE {_is_record()} END"
+    )
+
+
+def later_formats() -> str:
+    """Return SQL for the files that are of a later format, or begin to be one somewhere."""
+    return (
+        "SELECT DISTINCT _file FROM read_json(getvariable('_files'), format = 'newline_delimited', "
+        "filename = '_file', hive_partitioning = false, ignore_errors = true, "
+        "columns = {\"type\": 'JSON', \"format\": 'JSON'}) "
+        f"WHERE \"type\"::VARCHAR = '\"run_start\"' AND ({typed('format')}) > 1"
+    )
+
+
+def faulty() -> str:
+    """Return SQL for the files that have a line the engine cannot read."""
+    return (
+        "SELECT _file FROM read_json(getvariable('_files'), format = 'newline_delimited', filename = '_file', "
+        "hive_partitioning = false, ignore_errors = true, columns = {\"type\": 'JSON', \"run_id\": 'JSON'}) "
+        "GROUP BY 1 HAVING count(*) > count(\"run_id\")"
+    )
+
+
+def _is_record() -> str:
+    """Return SQL for whether a line has the head of a record; raw JSON shows the type of a value by its first byte."""
+    step, ts = '"step"::VARCHAR', '"ts"::VARCHAR'
+    return (
+        "starts_with(\"run_id\"::VARCHAR, '\"') AND starts_with(\"type\"::VARCHAR, '\"') "
+        f"AND isfinite(TRY_CAST({ts} AS DOUBLE)) AND CASE WHEN len({step}) < 19 "
+        f"THEN ({typed('step')}) IS NOT NULL ELSE regexp_full_match({step}, '-?[0-9]+') END"
+    )
+
+
+def _is_type(*types: str) -> str:
+    listed = ", ".join(f"'\"{name}\"'" for name in types)
+    return f'"type"::VARCHAR IN ({listed})'
+
+
+def open_table() -> tuple[str, ...]:
+    """Return SQL that fills `inside.open`: of each step begun and not ended, the line that began it."""
+    # A number the view `steps` shows as NULL still is one: compare the text.
+    keys = '"run_id"::VARCHAR AS r, "writer"::VARCHAR AS w, "step"::VARCHAR AS s'
+    begins = _is_type("step_start")
+    return (
+        "DELETE FROM inside.open",
+        "CREATE OR REPLACE TABLE inside.begun AS "
+        f"SELECT {keys} FROM inside.lines WHERE NOT {_is_type('run_start', 'run_end')} "
+        f"GROUP BY ALL HAVING bool_and({begins})",
+        f"INSERT INTO inside.open SELECT {', '.join(_quoted(KEYS))} FROM inside.lines "
+        f"WHERE (SELECT count(*) FROM inside.begun) > 0 AND {begins} "
+        'AND EXISTS (FROM inside.begun WHERE r = "run_id"::VARCHAR AND w IS NOT DISTINCT FROM "writer"::VARCHAR '
+        'AND s = "step"::VARCHAR) '
+        'QUALIFY row_number() OVER (PARTITION BY "run_id"::VARCHAR, "writer"::VARCHAR, "step"::VARCHAR '
+        f"ORDER BY {typed('ts')} DESC) = 1",
+        "DROP TABLE inside.begun",
+    )
+
+
+def headers_table() -> tuple[str, ...]:
+    """Return SQL that fills `inside.headers`."""
+    taken = ", ".join(f"arg_min_null({typed(key)}, {_HEADER_ORDER})" for key in _HEADER_KEYS)
+    return (
+        "DELETE FROM inside.headers",
+        f"INSERT INTO inside.headers SELECT {typed('run_id')}, {taken} FROM inside.lines "
+        f"WHERE {_is_type('run_start')} GROUP BY 1",
+    )
+
+
+def tables() -> tuple[str, ...]:
+    """Return SQL that makes the tables, empty."""
+    raw = ", ".join(f'"{key}" JSON' for key in KEYS)
+    return (
+        "CREATE SCHEMA inside",
+        "CREATE TABLE inside.files (place VARCHAR, path VARCHAR)",
+        f"CREATE TABLE inside.open ({raw})",
+        "CREATE TABLE inside.headers (of_run VARCHAR, task_type VARCHAR, environment VARCHAR, agent_version VARCHAR)",
+    )
+
+
+_HEADER_KEYS = ("task_type", "environment", "agent_version")
+# The run's own header is that of the process that made the file, which has no writer; of several the first.
+_HEADER_ORDER = f'({typed("ts")}) + CASE WHEN "writer" IS NULL THEN 0 ELSE 1e12 END'
+
+
+def views(met: set[Need], silent_s: float) -> Iterable[str]:
+    """Yield SQL that makes every view of `VIEWS`, with what of *met* is ready by now."""
+    yield (
+        "CREATE OR REPLACE VIEW inside.step_lines AS "
+        f"SELECT {', '.join(_quoted(KEYS))}, false AS _is_open FROM inside.lines "
+        f"WHERE {_guarded(_is_type(*_STEPS), met)} "
+        f"UNION ALL SELECT {', '.join(_quoted(KEYS))}, true FROM inside.open"
+    )
+    yield _steps("steps", "true", met)
+    yield _steps("llm_calls", "type = 'llm_call'", met)
+    yield _steps("tool_calls", "type = 'tool_call'", met)
+    yield _steps("agent_calls", "type = 'agent_call'", met)
+    yield _select("events", "inside.lines", _is_type("event"), {}, met)
+    yield _select(
+        "errors",
+        "inside.lines",
+        f"{_is_type(*_STEPS)} AND ({typed('error')}) IS NOT NULL OR {_is_type('run_end')} "
+        f"AND (({typed('error')}) IS NOT NULL OR \"status\"::VARCHAR = '\"error\"')",
+        {"name": _name()},
+        met,
+    )
+    yield _select("records", "inside.lines", "true", {}, met)
+    yield _runs(met, silent_s)
+
+
+def _guarded(condition: str, met: set[Need]) -> str:
+    if Need.OPEN in met:
+        return condition
+    return (
+        f"CASE WHEN {_is_type('step_start')} THEN error('{Need.OPEN} ' || \"run_id\"::VARCHAR) IS NULL "
+        f"ELSE {condition} END"
+    )
+
+
+def _name() -> str:
+    return (
+        f"CASE \"type\"::VARCHAR WHEN '\"tool_call\"' THEN {typed('tool')} WHEN '\"llm_call\"' THEN {typed('model')} "
+        f"WHEN '\"agent_call\"' THEN {typed('agent')} END"
+    )
+
+
+def _steps(view: str, condition: str, met: set[Need]) -> str:
+    kind = f"CASE WHEN _is_open THEN coalesce({typed('of')}, 'step') ELSE {typed('type')} END"
+    duration = f"CASE WHEN _is_open THEN NULL ELSE {typed('duration_ms')} END"
+    name = (
+        f"CASE {kind} WHEN 'tool_call' THEN {typed('tool')} WHEN 'llm_call' THEN {typed('model')} "
+        f"WHEN 'agent_call' THEN {typed('agent')} END"
+    )
+    own = {
+        "type": kind,
+        "start_ts": f"coalesce({typed('start_ts')}, ({typed('ts')}) - greatest(coalesce({duration}, 0), 0) / 1000)",
+        "name": name,
+        "duration_ms": duration,
+        "status": f"CASE WHEN _is_open THEN 'in_flight' WHEN ({typed('error')}) IS NULL THEN 'ok' ELSE 'error' END",
+    }
+    where = "true"
+    if view != "steps":
+        type_ = condition.partition("'")[2].rstrip("'")
+        where = (
+            f"CASE WHEN _is_open THEN \"of\"::VARCHAR = '\"{type_}\"' ELSE \"type\"::VARCHAR = '\"{type_}\"' END"
+        )
+    return _select(view, "inside.step_lines", where, own, met)
+
+
+def _select(view: str, source: str, where: str, own: dict[str, str], met: set[Need]) -> str:
+    """Return SQL for a view of one row to a line of *source*."""
+    has_headers = Need.HEADERS in met
+    columns = []
+    for column in VIEWS[view]:
+        if column.name in own:
+            value = own[column.name]
+        elif column.name in _HEADER_KEYS:
+            missing = f"CAST(error('{Need.HEADERS} ' || \"run_id\"::VARCHAR) AS VARCHAR)"
+            value = f"header.{column.name}" if has_headers else missing
+        elif column.name == "day":
+            value = day_of("_ts")
+        elif column.name == "path":
+            value = _PATH
+        else:
+            value = typed(column.name)
+        columns.append(f'{value} AS "{column.name}"')
+    header = " LEFT JOIN inside.headers header ON header.of_run = line._run" if has_headers else ""
+    run = f", {typed('run_id')} AS _run" if has_headers else ""
+    names = ", ".join(_quoted(key for key in KEYS if key not in _HEADER_KEYS))
+    extra = "_is_open" if source == "inside.step_lines" else "_file"
+    return (
+        f'CREATE OR REPLACE VIEW "{view}" AS SELECT {", ".join(columns)} '
+        f"FROM (SELECT {names}, {extra}, {typed('ts')} AS _ts{run} FROM {source} WHERE {where}) line{header}"
+    )
+
+
+_PATH = "coalesce(getvariable('_originals')[_file], _file)"
+
+
+def _quoted(names: Iterable[str]) -> list[str]:
+    return [f'"{name}"' for name in names]
+
+
+def _runs(met: set[Need], silent_s: float) -> str:
+    calls, model = _is_type(*_STEPS), _is_type("llm_call")
+    starts, ends = _is_type("run_start"), _is_type("run_end")
+    begun = (
+        "0"
+        if Need.OPEN in met
+        else f"CASE WHEN {_is_type('step_start')} THEN CAST(error('{Need.OPEN} ' || \"run_id\"::VARCHAR) AS INTEGER) ELSE 0 END"
+    )
+
+    def head(key: str, value: str | None = None) -> str:
+        return f"arg_min_null({value or typed(key)}, {_HEADER_ORDER}) FILTER ({starts})"
+
+    def tokens(key: str) -> str:
+        # A negative count is nobody's usage; `verify` names it.
+        told = f"({typed(key)}) IS NOT NULL"
+        return (
+            f"TRY_CAST(CASE WHEN count(*) FILTER ({model}) = 0 THEN 0 WHEN count(*) FILTER ({model} AND {told}) > 0 "
+            f"THEN coalesce(sum({typed(key)}) FILTER ({model} AND ({typed(key)}) > 0), 0) END AS BIGINT)"
+        )
+
+    timed = f'{_is_type("llm_call", "tool_call")} AND ({typed("duration_ms")}) >= 0'
+    end_struct = (
+        f"{{w: {typed('writer')}, ts: {typed('ts')}, status: {typed('status')}, error: {typed('error')}, "
+        f"error_type: {typed('error_type')}, error_frames: {typed('error_frames')}}}"
+    )
+    header_struct = f"{{w: {typed('writer')}, process: {typed('process')}}}"
+    aggregate = {
+        "run_id": typed("run_id"),
+        "agent": head("agent"),
+        "agent_version": head("agent_version"),
+        "task_type": head("task_type"),
+        "environment": head("environment"),
+        "metadata": head("metadata"),
+        "parent_run_id": head("parent_run_id"),
+        "parent_step": head("parent_step"),
+        "forked_from": head("forked_from"),
+        "started_at": f"min({typed('ts')})",
+        "ended_at": f"max({typed('ts')})",
+        "begun_steps": f"sum(CASE WHEN {calls} THEN 1 ELSE {begun} END)",
+        "llm_calls": f"count(*) FILTER ({model})",
+        "tool_calls": f"count(*) FILTER ({_is_type('tool_call')})",
+        "agent_calls": f"count(*) FILTER ({_is_type('agent_call')})",
+        "events": f"count(*) FILTER ({_is_type('event')})",
+        "errors": f"count(*) FILTER ({calls} AND ({typed('error')}) IS NOT NULL)",
+        "input_tokens": tokens("input_tokens"),
+        "output_tokens": tokens("output_tokens"),
+        "cache_read_tokens": tokens("cache_read_tokens"),
+        "cache_write_tokens": tokens("cache_write_tokens"),
+        "reasoning_tokens": tokens("reasoning_tokens"),
+        "tokens_known": f"count(*) FILTER ({model} AND (({typed('input_tokens')}) IS NULL "
+        f"OR ({typed('output_tokens')}) IS NULL)) = 0",
+        "p50_ms": f"quantile_cont({typed('duration_ms')}, 0.5) FILTER ({timed})",
+        "p95_ms": f"quantile_cont({typed('duration_ms')}, 0.95) FILTER ({timed})",
+        "models": f"list_sort(list(DISTINCT {typed('model')}) FILTER ({model} AND ({typed('model')}) IS NOT NULL))",
+        "tools": f"list_sort(list(DISTINCT {typed('tool')}) FILTER ({_is_type('tool_call')} "
+        f"AND ({typed('tool')}) IS NOT NULL))",
+        "path": f"arg_min({_PATH}, {typed('ts')})",
+        "process": head("process"),
+        "head_writer": head("writer"),
+        "heads": f"list({header_struct}) FILTER ({starts})",
+        "ends": f"list({end_struct} ORDER BY {typed('ts')}) FILTER ({ends})",
+    }
+    taken = ", ".join(f'{value} AS "{name}"' for name, value in aggregate.items())
+    end = (
+        "CASE WHEN heads IS NULL THEN ends[-1] "
+        "ELSE list_filter(ends, lambda e: e.w IS NOT DISTINCT FROM head_writer)[-1] END"
+    )
+    own = {
+        "status": _status(met, silent_s),
+        "duration_ms": "CASE WHEN isfinite(ended_at - started_at) THEN round((ended_at - started_at) * 1000) ELSE 0 END",
+        "steps": "CAST(begun_steps AS BIGINT) + coalesce(open_steps, 0)",
+        "total_tokens": "TRY_CAST(CASE WHEN input_tokens IS NULL AND output_tokens IS NULL THEN NULL ELSE "
+        "coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) END AS BIGINT)",
+        "error": "ended.error",
+        "error_type": "ended.error_type",
+        "error_frames": "ended.error_frames",
+        "models": "coalesce(models, [])",
+        "tools": "coalesce(tools, [])",
+        "host": "process->>'host'",
+        "pid": "TRY_CAST(process->>'pid' AS BIGINT)",
+        "day": day_of("started_at"),
+    }
+    columns = ", ".join(f'{own.get(column.name, column.name)} AS "{column.name}"' for column in VIEWS["runs"])
+    in_flight = f"SELECT {typed('run_id')} AS run_id, count(*) AS open_steps FROM inside.open GROUP BY 1"
+    return (
+        f'CREATE OR REPLACE VIEW "runs" AS SELECT {columns} FROM (SELECT *, {end} AS ended FROM '
+        f"(SELECT {taken} FROM inside.lines GROUP BY 1) LEFT JOIN ({in_flight}) USING (run_id))"
+    )
+
+
+def _status(met: set[Need], silent_s: float) -> str:
+    """Return SQL for how a run stands; the rules of `agent_step_log.list_runs`."""
+    if Need.MACHINE not in met:
+        alive = f"CAST(error('{Need.MACHINE} ' || run_id) AS VARCHAR)"
+    else:
+        here = "p.process->>'host' IS NOT DISTINCT FROM getvariable('_host')"
+        this_boot = "p.process->>'boot_id' IS NOT DISTINCT FROM getvariable('_boot')"
+        pid = "TRY_CAST(p.process->>'pid' AS BIGINT)"
+        started = "TRY_CAST(p.process->>'started' AS DOUBLE)"
+        since = f"getvariable('_processes')[{pid}]"
+        fate = (
+            f"CASE WHEN NOT {here} THEN 'unknown' WHEN NOT {this_boot} THEN 'dead' "
+            f"WHEN coalesce({pid}, 0) <= 0 THEN 'unknown' WHEN {since} IS NULL THEN 'dead' "
+            f"WHEN {since} < 0 OR {started} IS NULL OR {started} = {since} THEN 'alive' ELSE 'dead' END"
+        )
+        fates = (
+            "list_transform(list_filter(heads, lambda h: NOT coalesce(list_contains(list_transform("
+            f"ends, lambda e: coalesce(e.w, '')), coalesce(h.w, '')), false)), lambda p: {fate})"
+        )
+        alive = (
+            f"CASE WHEN list_contains({fates}, 'alive') OR list_contains({fates}, 'unknown') "
+            f"AND abs(getvariable('_now') - ended_at) < {silent_s} THEN 'running' ELSE 'interrupted' END"
+        )
+    return (
+        "CASE WHEN ended IS NOT NULL THEN coalesce(ended.status, 'ok') "
+        f"WHEN heads IS NULL THEN 'unknown' ELSE {alive} END"
+    )
