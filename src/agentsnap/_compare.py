@@ -72,21 +72,24 @@ class SnapshotDiff:
     def __bool__(self) -> bool:
         return bool(self.changes)
 
-    def report(self) -> str:
-        """Return them for people: one line each, and a line for each value that differs."""
+    def report(self, limit: int = 50) -> str:
+        """Return them for people, *limit* at most: a line each, and one for each value that differs."""
         if not self.changes:
             return "The two runs are alike."
         lines = []
-        for change in self.changes:
+        for change in self.changes[:limit]:
             where = f"{_place(change.old_place, change.new_place)}{change.step}"
             first, *more = change.detail.split("\n") if change.detail else [""]
             # What a step is called may hold anything.
             where = where.encode("ascii", "backslashreplace").decode()
             lines.append(f"  {where}: {change.kind}{':' if change.detail else ''} {first}".rstrip())
             lines += [f"      {line}" for line in more]
+        if len(self.changes) > limit:
+            lines.append(f"  and {len(self.changes) - limit} more changes")
         return "\n".join(lines)
 
-    __str__ = report
+    def __str__(self) -> str:
+        return self.report()
 
 
 @dataclass(frozen=True)

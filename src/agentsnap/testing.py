@@ -19,16 +19,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentsnap._compare import compare
-from agentsnap._snapshot import Snapshot, snapshot
-from agentsnap.errors import SnapshotError
-
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from agent_step_log import Run, StepLog
     from agentsnap._compare import ChangeKind
-    from agentsnap._snapshot import Normalize
+    from agentsnap._snapshot import Normalize, Snapshot
 
 __all__ = ["RunSnapshot", "run_snapshot"]
 
@@ -77,6 +73,11 @@ class RunSnapshot:
         Raises:
             ValueError: *name* has been checked in this test before.
         """
+        # Here, not above: a plugin is imported by every run of pytest, whatever it tests.
+        from agentsnap._compare import compare
+        from agentsnap._snapshot import Snapshot, snapshot
+        from agentsnap.errors import SnapshotError
+
         __tracebackhide__ = True
         if (name or "") in self._names:
             raise ValueError(f"this test has checked {name!r} already: give each run a name of its own")

@@ -367,6 +367,12 @@ class TestComparing:
             '  step 3 (was 4), llm_call m: answer changed: stop reason: "end_turn" -> "refusal"',
         ]
 
+    def test_a_report_of_runs_that_have_nothing_in_common_is_bounded(self) -> None:
+        old, new = run(*[tool("a") for _ in range(300)]), run(*[tool("b") for _ in range(300)])
+
+        assert len(str(compare(old, new)).splitlines()) == 51
+        assert str(compare(old, new)).endswith("  and 250 more changes")
+
     @given(st.lists(st.sampled_from("abc"), max_size=8), st.lists(st.sampled_from("abc"), max_size=8))
     @settings(max_examples=150, deadline=None)
     def test_every_step_of_both_is_accounted_for(self, left: list[str], right: list[str]) -> None:
