@@ -201,10 +201,14 @@ class Ledger:
             self._compare(record, inside, "the calls inside it")
             self._hand_up(state, record, inside)
             return False
-        put, out = record.input_tokens, record.output_tokens
-        own = Scope(put or 0, out or 0, 1, put is not None and out is not None)
-        state.total.add(own)
-        self._hand_up(state, record, own)
+        put, out, total = record.input_tokens, record.output_tokens, state.total
+        total.calls += 1
+        if put is None or out is None:
+            total.is_whole = False
+        total.input_tokens += put or 0
+        total.output_tokens += out or 0
+        if record.parent is not None:
+            self._hand_up(state, record, Scope(put or 0, out or 0, 1, put is not None and out is not None))
         return True
 
     def _close(self, state: RunState, record: Record) -> None:

@@ -92,7 +92,9 @@ def quick_cost(record: Record, steps: Steps) -> int | None:
             long, is_split_told = split[1], True
     if uses_hosted_tools(bytes(record.output_json)) or is_resold(record):
         return None
-    prices = next(prices for above, prices in steps if prompt > above or not above)
+    prices = steps[0][1]
+    if len(steps) > 1:
+        prices = next(prices for above, prices in steps if prompt > above or not above)
     fresh_price, read_price, short_price, long_price, answer_price = prices
     if not is_split_told and long_price is not None:
         return None

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from agentsnap._amount import Amount, Tokens, Usd, add_usd
@@ -204,10 +205,12 @@ def usage_of_records(
     ledger = Ledger(watches_tools=by == "tool")
     key_of = _keys(by, Calendar(timezone), ledger)
     cells: dict[str | None, dict[str | None, _Cell]] = {}
+    is_bounded = since is not None or until is not None
+    low, high = -inf if since is None else since, inf if until is None else until
 
     def cell_of(record: Record, state: RunState) -> _Cell | None:
         key = key_of(record, state)
-        if (since is not None and not record.ts >= since) or (until is not None and not record.ts < until):
+        if is_bounded and not (low <= record.ts < high):
             return None
         row = cells.get(key)
         if row is None:
