@@ -26,8 +26,8 @@ __all__ = ["DiffOptions", "render_run_diff"]
 _ROWS = 200  # of the aligned list
 _FIELDS = 12  # differences shown of one step
 _LABEL = 14
-_COLUMN = 12
-_WIDE = 24  # cells of the column of differences
+#: Cells of the columns of the totals, label first, in a wide terminal and in a narrow one.
+_WIDE, _NARROW = (16, 12, 12, 24), (11, 9, 9, 11)
 
 #: Kind of pair to sign, style and words.
 _KINDS = {
@@ -71,9 +71,24 @@ def render_run_diff(
         costs: What each run cost, as `RunDiff.costs`; None where nobody can tell.
         messages: The requests of the two model calls where the runs part, compared, where there are tapes.
     """
+    for line in _parts(found, width, options, costs, messages):
+        yield line if options.full or line.width <= width else _cut(line, width)
+
+
+def _cut(line: Line, width: int) -> Line:
+    shown = Line()
+    for text, style in line.pieces:
+        if shown.width < width:
+            shown.add(text, style, width - shown.width)
+    return shown
+
+
+def _parts(
+    found: RunDiff, width: int, options: DiffOptions, costs: Any, messages: Diff | None
+) -> Iterator[Line]:
     yield from _heads(found, width)
     yield Line()
-    yield from _totals(found, costs)
+    yield from _totals(found, costs, width)
     yield Line()
     yield from _verdict(found, width)
     if found.first is not None:
@@ -111,15 +126,15 @@ def _head(side: str, run_id: str | None, info: RunInfo | None, width: int) -> Li
     return line.add(run_id or "", "dim", max(8, width - line.width))
 
 
-def _totals(found: RunDiff, costs: Any) -> Iterator[Line]:
-    line = Line(" " * (_LABEL + 2))
-    for title in ("A", "B"):
-        line.extend(_right(title, "dim"))
-    yield line.extend(_right("difference", "dim", _WIDE))
+def _totals(found: RunDiff, costs: Any, width: int) -> Iterator[Line]:
+    cells = _WIDE if width >= sum(_WIDE) else _NARROW
+    yield _total(["", "A", "B", "difference"], cells, "dim", "dim")
     for delta in found.totals:
         if delta.a or delta.b or delta.name == "steps":
+            name = _NAMES.get(delta.name, delta.name.replace("_", " "))
             figures = [_figure(delta, delta.a, delta.a_bound), _figure(delta, delta.b, delta.b_bound)]
-            yield _total(_NAMES.get(delta.name, delta.name.replace("_", " ")), figures, _difference(delta))
+            difference = _difference(delta, with_share=cells is _WIDE)
+            yield _total([name, *figures, difference], cells, "", "dim" if difference == "0" else "warn")
     if costs is not None:
         from agentsnap import format_usd
 
@@ -129,19 +144,16 @@ def _totals(found: RunDiff, costs: Any) -> Iterator[Line]:
         )
         if not all(amount.exactness == "exact" for amount in costs) and words != "?":
             words = f"~{words}"
-        yield _total("cost", [format_usd(amount) for amount in costs], words)
+        shown = [format_usd(amount).replace(" ", "") for amount in costs]
+        yield _total(["cost", *shown, words], cells, "", "dim" if words in ("0", "?") else "warn")
 
 
-def _total(name: str, figures: list[str], difference: str) -> Line:
-    line = Line("  ").add(name, "dim", _LABEL).pad(_LABEL + 2)
-    for figure in figures:
-        line.extend(_right(figure, ""))
-    return line.extend(_right(difference, "dim" if difference == "0" else "warn", _WIDE))
-
-
-def _right(text: str, style: str, cells: int = _COLUMN) -> Line:
-    shown = Line(text, style)
-    return Line(" " * max(1, cells - shown.width)).extend(shown)
+def _total(texts: list[str], cells: tuple[int, ...], style: str, last_style: str) -> Line:
+    line = Line("  ").add(texts[0], "dim", cells[0] - 2).pad(cells[0])
+    for text, size, name in zip(texts[1:], cells[1:], (style, style, last_style), strict=True):
+        shown = Line().add(text, name, size - 1)
+        line.pad(line.width + size - shown.width).extend(shown)
+    return line
 
 
 def _figure(delta: Delta, value: float | None, side: str | None) -> str:
@@ -152,14 +164,16 @@ def _figure(delta: Delta, value: float | None, side: str | None) -> str:
     return bound_sign(side) + (count(int(value)) if delta.name.endswith("_tokens") else f"{int(value):,}")
 
 
-def _difference(delta: Delta) -> str:
+def _difference(delta: Delta, *, with_share: bool) -> str:
     value = delta.delta
     if value is None:
         return "?"
     # A difference of bounds is no bound of anything.
     about = "" if delta.is_exact else "~"
-    share = f" ({100 * value / delta.a:+.0f} %)" if delta.a and value and abs(value) < 100 * delta.a else ""
-    return about + _signed(value, _figure(delta, abs(value), None)) + share
+    words = about + _signed(value, _figure(delta, abs(value), None))
+    if with_share and delta.a and value and abs(value) < 100 * delta.a:
+        words += f" ({100 * value / delta.a:+.0f} %)"
+    return words
 
 
 def _signed(value: Any, words: str) -> str:

@@ -32,9 +32,9 @@ _CLASSES = {
     short_help="Compare two runs: where do they part?",
     epilog="""\b
 Examples:
-  agent-step-log diff 3f9a1c2b 77aa01cd            two runs in ./logs, by the ends of their ids
-  agent-step-log diff before.jsonl after.jsonl     the last run of each log
-  agent-step-log diff logs:3f9a1c2b ci.jsonl:run-7 a run of each
+  agent-step-log diff 3f9a1c2b 77aa01cd             two runs in ./logs, by the ends of their ids
+  agent-step-log diff before.jsonl after.jsonl      the last run of each log
+  agent-step-log diff logs:3f9a1c2b ci.jsonl:run-7  a run of each
   agent-step-log diff before.jsonl after.jsonl --only only-b --only arguments
 """,
 )
