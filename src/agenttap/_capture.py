@@ -4,10 +4,16 @@ A hook calls, in this order and each from whatever thread the client uses:
 
     begin (in `_active`)   the request is about to be sent; None: not of interest, leave it alone
     request_chunk          a piece of a request body that the caller streams
-    request_sent           the whole request is on its way: the time to write it down
+    announce               the request has left, or must wait for a connection: the time to note that it began
+    request_sent           the request has left and the caller waits: the time to write it down
     response               status and headers have come
     chunk                  bytes of the body, as the client got them
     end                    no more will come; the first call counts
+
+The work is done in time that the caller spends waiting: not before the request has left, and not
+between an answer that has come and its first chunk in the caller's hands. A request that is not written
+down by then is when the second chunk comes, or at the end. The recorder is called in the context the
+request was made in, and by one thread at a time; who comes meanwhile leaves its part to that one.
 
 Nothing here raises into a hook, waits, or changes a byte. Bytes are kept until
 the recorder takes them, at most `FLUSH_BYTES` or `FLUSH_S` seconds' worth.
@@ -15,7 +21,9 @@ the recorder takes them, at most `FLUSH_BYTES` or `FLUSH_S` seconds' worth.
 
 from __future__ import annotations
 
+from contextvars import Context, copy_context
 from hashlib import sha256
+from threading import Lock
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -47,12 +55,17 @@ How = Literal["eof", "closed", "cancelled", "error"]
 
 Headers: TypeAlias = "list[tuple[str, str]]"
 
+_NO_CONTEXT = Context()
+
 
 class Recorder(Protocol):
     """What takes captures down; its methods never raise."""
 
+    def begun(self, capture: Capture) -> None:
+        """An exchange has begun."""
+
     def sent(self, capture: Capture) -> None:
-        """The request is whole."""
+        """The request is whole, and the caller waits."""
 
     def part(self, capture: Capture) -> None:
         """Take `chunks`; more will come."""
@@ -68,6 +81,8 @@ class Capture:
     """See the module.
 
     Attributes:
+        headers: Of the request, as they were given; the recorder makes text of them.
+        api: The name of its API, "unknown", or None for what is no model's traffic.
         ts: Unix seconds when the request began.
         t_request, t_headers, t_first_byte, t_end: `perf_counter` seconds; None: has not happened.
         chunks: What arrived and was not taken yet: ``(perf_counter seconds, bytes)``.
@@ -76,11 +91,15 @@ class Capture:
 
     __slots__ = (
         "__weakref__",
+        "_busy",
+        "_context",
+        "_done",
+        "_due",
         "_flush_at",
         "_hash",
         "_held",
         "_is_ended",
-        "_is_sent",
+        "api",
         "body",
         "chunks",
         "client",
@@ -88,8 +107,11 @@ class Capture:
         "headers",
         "how",
         "http_version",
+        "is_attributed",
         "is_decoded",
         "method",
+        "n",
+        "place",
         "recorder",
         "request_size",
         "response_headers",
@@ -109,11 +131,13 @@ class Capture:
         client: str,
         method: str,
         url: str,
-        headers: Headers,
+        headers: list[Any],
         body: bytes | bytearray | None,
+        api: str | None = None,
     ) -> None:
         self.recorder = recorder
         self.client, self.method, self.url, self.headers = client, method, url, headers
+        self.api = api
         #: The request's body so far. A bytearray while the caller streams it.
         self.body = body
         #: Bytes of it that were sent.
@@ -125,18 +149,26 @@ class Capture:
         self.t_first_byte: float | None = None
         self.t_end: float | None = None
         self.status: int | None = None
-        self.response_headers: Headers = []
+        #: As they came; the recorder makes text of them.
+        self.response_headers: list[Any] = []
         self.http_version: str | None = None
         self.is_decoded = False
         self.chunks: list[tuple[float, bytes]] = []
         self.how: How | None = None
         self.error: BaseException | None = None
-        #: The recorder's own.
-        self.state: object = None
+        #: The recorder's own, as are the three below.
+        self.state: Any = None
+        self.n = 0
+        self.is_attributed = True
+        self.place: tuple[int, int] | None = None
         self._held = 0
         self._flush_at = self.t_request + FLUSH_S
-        self._is_sent = False
         self._is_ended = False
+        # What the recorder is to be told and has been told: 1 begun, 2 sent, 3 ended.
+        self._due = self._done = 0
+        # Held by who tells it. Never waited for: a finaliser may come while this very thread holds it.
+        self._busy = Lock()
+        self._context = copy_context()
 
     def request_chunk(self, data: bytes) -> None:
         """Take a piece of a request body that the caller streams."""
@@ -155,12 +187,34 @@ class Capture:
         digest: bytes = (self._hash or sha256(self.body or b"")).digest()
         return digest
 
+    def announce(self) -> None:
+        """Note that the exchange has begun; the first call counts."""
+        if self._due == 0:
+            self._due = 1
+            self._settle()
+
     def request_sent(self) -> None:
         """The last byte of the request has been handed to the connection; the first call counts."""
-        if self._is_sent:
-            return
-        self._is_sent = True
-        self.recorder.sent(self)
+        if self._due < 2:
+            self._due = 2
+            self._settle()
+
+    def _settle(self) -> None:
+        """Tell the recorder what is due."""
+        busy = self._busy
+        # Asked again after letting go: who came in between has left its part to us.
+        while self._done < (3 if self._is_ended else self._due) and busy.acquire(blocking=False):
+            try:
+                while self._done < (3 if self._is_ended else self._due):
+                    self._done += 1
+                    recorder = self.recorder
+                    tell = (recorder.begun, recorder.sent, recorder.ended)[self._done - 1]
+                    self._context.run(tell, self)
+                if self._done == 3:
+                    # An agent may keep its responses, and a response keeps this. (A traceback holds frames.)
+                    self.error, self._context = None, _NO_CONTEXT
+            finally:
+                busy.release()
 
     def response(
         self,
@@ -174,8 +228,11 @@ class Capture:
         try:
             self.t_headers = perf_counter()
             self.status, self.http_version, self.is_decoded = status, http_version, is_decoded
-            self.response_headers = [(text_of(name), text_of(value)) for name, value in headers]
-            self.request_sent()
+            self.response_headers = list(headers)
+            if self._due < 2:
+                # The answer was faster. Its first chunk goes before our work.
+                self.announce()
+                self._flush_at = 0.0
         except Exception as error:  # noqa: BLE001
             self.recorder.failed(error)
 
@@ -190,6 +247,12 @@ class Capture:
     def _flush(self, now: float) -> None:
         if self.t_first_byte is None and self.chunks:
             self.t_first_byte = self.chunks[0][0]
+            if self._due < 2:
+                return
+        self.request_sent()
+        if self._flush_at == 0.0 and self._held <= FLUSH_BYTES:
+            self._flush_at = now + FLUSH_S
+            return
         self._held = 0
         self._flush_at = now + FLUSH_S
         self.recorder.part(self)
@@ -198,15 +261,12 @@ class Capture:
         """No more will come. Of several calls the first counts."""
         if self._is_ended:
             return
-        self._is_ended = True
         self.t_end = perf_counter()
         self.how, self.error = how, error
         if self.t_first_byte is None and self.chunks:
             self.t_first_byte = self.chunks[0][0]
-        self.request_sent()
-        self.recorder.ended(self)
-        # A traceback holds the frames of the agent, and this may live as long as its connection.
-        self.error = None
+        self._is_ended = True
+        self._settle()
 
 
 def text_of(value: str | bytes) -> str:

@@ -9,14 +9,17 @@ between a chunk and its reader. Nothing here writes.
 
 from __future__ import annotations
 
+from asyncio import current_task
 from bisect import bisect_left
 from hashlib import sha256
 from itertools import accumulate
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from agent_step_log import Failure
+from agenttap._capture import text_of
 from agenttap._encoding import decompressor
 from agenttap._framing import splitter
 from agenttap.decoders import RequestFacts, request_facts, response_decoder
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from agenttap._steps import Call
     from agenttap.decoders import ResponseFacts
 
-__all__ = ["Exchange", "first_value"]
+__all__ = ["Exchange", "first_value", "place"]
 
 #: Bytes of a body that are read at a time.
 SLICE_BYTES = 32 * 1024
@@ -41,7 +44,8 @@ class Exchange:
 
     Attributes:
         n: Its number on the tape, from 1.
-        api: The name of its API, "unknown", or None for what is no model's traffic.
+        api: As of its capture.
+        place: The thread and the task that made the request; see `place`.
         facts: What the request says.
         response_facts: What the response came to; None before its end, and where there was none.
         state: complete, closed_early, cancelled, cut or failed; see `_tape`.
@@ -50,15 +54,14 @@ class Exchange:
 
     def __init__(
         self,
-        n: int,
-        api: str | None,
         capture: Capture,
         *,
         tape_name: str,
         keeps_content: bool,
         max_bytes: int,
     ) -> None:
-        self.n, self.api = n, api
+        self.n, self.api = capture.n, capture.api
+        self.place = capture.place
         self.tape_name = tape_name
         self.keeps_content = keeps_content
         self.began = capture.t_request
@@ -109,6 +112,9 @@ class Exchange:
         if self._pipeline is not None or capture.status is None:
             return
         self.status = capture.status
+        capture.response_headers = [
+            (text_of(name), text_of(value)) for name, value in capture.response_headers
+        ]
         self._headers = {name.lower(): value for name, value in capture.response_headers}
         self._pipeline = _Pipeline(self, capture, self._headers, redactor)
 
@@ -284,6 +290,15 @@ class _Pipeline:
                 place = bisect_left(self._ends, passed)
                 exchange.first_content = self._times[min(place, len(self._times) - 1)]
         self._passed = passed
+
+
+def place() -> tuple[int, int]:
+    """Return which thread and which task this is."""
+    try:
+        task = current_task()
+    except RuntimeError:
+        task = None
+    return get_ident(), 0 if task is None else id(task)
 
 
 def first_value(headers: dict[str, str], *names: str) -> str | None:

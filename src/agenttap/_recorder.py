@@ -7,7 +7,8 @@ from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from agenttap._exchange import Exchange
+from agenttap._capture import text_of
+from agenttap._exchange import Exchange, place
 from agenttap._tape import SUFFIX, TapeWriter, body_fields
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunRecorder"]
 
-#: Headers and URLs whose redacted form is remembered; a client sends the same ones with every request.
+#: Headers and URLs whose redacted form is remembered.
 _MAX_KNOWN = 256
 
 
@@ -70,16 +71,27 @@ class RunRecorder:
         self._lock = RLock()  # protects `is_closed` against a capture that begins while the run ends
         self.is_closed = False
 
-    def begin(self, capture: Capture, api: str | None, *, is_attributed: bool = True) -> bool:
-        """Put the beginning of an exchange on the tape; False where the run has ended."""
+    def begin(self, capture: Capture) -> bool:
+        """Take *capture* on; False where the run has ended. The request waits for this one."""
         with self._lock:
             if self.is_closed:
                 return False
             self.open.add(capture)
-        n = next(self._numbers)
+        capture.n = next(self._numbers)
+        if self._steps is not None:
+            capture.place = place()
+        return True
+
+    def begun(self, capture: Capture) -> None:
+        """Put the beginning of an exchange on the tape."""
+        try:
+            self._begun(capture)
+        except Exception as error:  # noqa: BLE001  the agent is waiting for its answer
+            self._on_error(error)
+
+    def _begun(self, capture: Capture) -> None:
+        capture.headers = [(text_of(name), text_of(value)) for name, value in capture.headers]
         capture.state = Exchange(
-            n,
-            api,
             capture,
             tape_name=self.tape.path.name,
             keeps_content=self._keeps_content,
@@ -87,20 +99,19 @@ class RunRecorder:
         )
         line: dict[str, Any] = {
             "type": "start",
-            "n": n,
+            "n": capture.n,
             "ts": capture.ts,
             "client": capture.client,
-            "api": api,
+            "api": capture.api,
             "method": capture.method,
             "url": self._clean_url(capture.url),
             "headers": self._clean_headers(capture.headers),
         }
-        if not is_attributed:
+        if not capture.is_attributed:
             line["attribution"] = "process"
         self.tape.write(line)
-        return True
 
-    # The request waits while these two work.
+    # A client sends the same ones with every request.
 
     def _clean_url(self, url: str) -> str:
         known = self._known_urls
@@ -131,7 +142,7 @@ class RunRecorder:
             self._on_error(error)
 
     def _sent(self, capture: Capture) -> None:
-        exchange: Exchange = capture.state  # type: ignore[assignment]
+        exchange: Exchange = capture.state
         size = capture.request_size
         kept = exchange.take_request(capture, self._redactor)
         line: dict[str, Any] = {
@@ -180,7 +191,7 @@ class RunRecorder:
         capture.headers, capture.chunks = [], []
 
     def _ended(self, capture: Capture) -> None:
-        exchange: Exchange = capture.state  # type: ignore[assignment]
+        exchange: Exchange = capture.state
         try:
             keys = exchange.take_chunks(capture, self._redactor, is_last=True)
         except Exception as error:  # noqa: BLE001  the step and the rest of the tape are still to be ended

@@ -21,10 +21,9 @@ wire knows is added to it.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from threading import Lock, Timer, get_ident
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -54,7 +53,7 @@ class Call:
     is_own: bool  # the agent's own measured step, which the agent ends
     key: bytes  # of the request: equal for attempts of one call
     began: float
-    place: tuple[int, int]
+    place: tuple[int, int] | None
     attempt: int = 1
     exchanges: list[int] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)
@@ -101,7 +100,7 @@ class StepWriter:
         call.step.update(exchange=place)
 
     def _open(self, exchange: Exchange, facts: RequestFacts) -> Call:
-        place = _place()
+        place = exchange.place
         with self._lock:
             given_up = [waiting for waiting in self._waiting if waiting.place == place]
             for waiting in given_up:
@@ -116,7 +115,7 @@ class StepWriter:
         return call
 
     def _retried(self, exchange: Exchange) -> Call | None:
-        place = _place()
+        place = exchange.place
         with self._lock:
             same = [waiting for waiting in self._waiting if waiting.key == exchange.retry_key]
             if not same:
@@ -263,15 +262,6 @@ def _may_be_retried(exchange: Exchange) -> bool:
     if status is None:
         return exchange.state == "failed"
     return status in _RETRIED or 500 <= status < 600
-
-
-def _place() -> tuple[int, int]:
-    """Return which thread and which task this is."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    return get_ident(), 0 if task is None else id(task)
 
 
 def _form(value: object) -> bytes:

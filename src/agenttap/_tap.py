@@ -16,7 +16,7 @@ from agent_step_log import StepLog, __version__
 from agent_step_log.errors import MissingExtraError
 from agenttap import _hooks
 from agenttap._active import active
-from agenttap._capture import Capture, text_of
+from agenttap._capture import Capture
 from agenttap._recorder import RunRecorder
 from agenttap._redact import Redactor, store_key
 from agenttap._redact_nothing import NothingRedacted
@@ -182,11 +182,13 @@ class Tap:
             if body is None and not is_streamed:
                 body = b""
             run, is_attributed = self._run()
-            pairs = [(text_of(name), text_of(value)) for name, value in headers]
             recorder = self._recorder(run)
-            capture = Capture(recorder, client, method, url, pairs, body)
-            if not recorder.begin(capture, api, is_attributed=is_attributed):
+            capture = Capture(recorder, client, method, url, list(headers), body, api)
+            capture.is_attributed = is_attributed
+            if not recorder.begin(capture):
                 return None
+            if is_streamed:
+                capture.announce()
         except Exception as error:  # noqa: BLE001  the agent is sending a request
             self._failed(error)
             return None
@@ -207,11 +209,11 @@ class Tap:
 
     def _recorder(self, run: RunContext | None) -> RunRecorder:
         if isinstance(self._log, StepLog):
-            run_id, stem = self._log.run_id, RunId(self._log.run_id).safe_name
+            run_id = self._log.run_id
         else:
             if run is None:
                 run = self._process_run = RunContext()
-            run_id, stem = str(run.run_id), run.run_id.safe_name
+            run_id = run.run_id
         with self._lock:
             found = self._runs.get(run_id)
             if found is not None and not found[1].is_closed:
@@ -221,8 +223,8 @@ class Tap:
             if log is None and callable(self._log) and run is not None:
                 log = self._log(run)
             recorder = RunRecorder(
-                run_id,
-                stem,
+                str(run_id),
+                RunId(run_id).safe_name,
                 self._directory,
                 log,
                 self._cleaner(),

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from agenttap._active import begin
+from agenttap._hooks._waiting import announce_soon, async_sent
 from agenttap._hooks._wrapping import how_of, is_ours, replace, unbound
 from agenttap.errors import HookError
 
@@ -90,11 +91,16 @@ class _Library:
             capture = self._begin(req)
             if capture is None:
                 return await original(connector, req, *args, **kwargs)
+            # A connection that is there already is had without waiting.
+            soon = announce_soon(capture)
             try:
                 return await original(connector, req, *args, **kwargs)
             except BaseException as error:
                 _end_failed(capture, req, error)
                 raise
+            finally:
+                if soon is not None:
+                    soon.cancel()
 
         return connect
 
@@ -114,7 +120,7 @@ class _Library:
             try:
                 setattr(response, MARK, capture)
                 if not _body_of(req):
-                    capture.request_sent()
+                    async_sent(capture)
             except Exception as error:  # noqa: BLE001  ours; the agent's request is fine
                 capture.recorder.failed(error)
             return response
@@ -133,7 +139,7 @@ class _Library:
             finally:
                 if untee is not None:
                     untee()
-            capture.request_sent()
+            async_sent(capture)
             return result
 
         return write_bytes

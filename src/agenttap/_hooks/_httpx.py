@@ -15,6 +15,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from agenttap._active import begin
+from agenttap._hooks._waiting import async_sent, sent
 from agenttap._hooks._wrapping import how_of, is_ours, replace, unbound
 from agenttap.errors import HookError
 
@@ -55,7 +56,7 @@ def _sync_method(original: Any, module: ModuleType) -> Any:
         capture = begin_request(request, module.__name__)
         if capture is None:
             return original(self, request, *args, **kwargs)
-        return send(request, capture, tees, lambda: original(self, request, *args, **kwargs))
+        return send(request, capture, tees, self, lambda: original(self, request, *args, **kwargs))
 
     return handle_request
 
@@ -68,16 +69,26 @@ def _async_method(original: Any, module: ModuleType) -> Any:
         capture = begin_request(request, module.__name__)
         if capture is None:
             return await original(self, request, *args, **kwargs)
-        return await async_send(request, capture, tees, lambda: original(self, request, *args, **kwargs))
+        return await async_send(
+            request, capture, tees, self, lambda: original(self, request, *args, **kwargs)
+        )
 
     return handle_async_request
 
 
-def send(request: Any, capture: Capture, tees: Tees, pass_on: Callable[[], Any]) -> Any:
-    """Send *request* by *pass_on*, its body and the response's teed to *capture*."""
+def send(request: Any, capture: Capture, tees: Tees, transport: Any, pass_on: Callable[[], Any]) -> Any:
+    """Send *request* by *pass_on*, its body and the response's teed to *capture*.
+
+    Args:
+        transport: The one that *pass_on* sends it through.
+    """
     stream = request.stream
     try:
-        request.stream = tees.request(stream, capture)
+        is_new = _connects(transport)
+        if is_new:
+            capture.announce()
+        # What a new connection brings first need not be the answer (TLS sends tickets).
+        request.stream = tees.request(stream, capture, None if is_new else transport)
         response = pass_on()
     except BaseException as error:
         capture.end(how_of(error), error)
@@ -90,11 +101,13 @@ def send(request: Any, capture: Capture, tees: Tees, pass_on: Callable[[], Any])
 
 
 async def async_send(
-    request: Any, capture: Capture, tees: Tees, pass_on: Callable[[], Awaitable[Any]]
+    request: Any, capture: Capture, tees: Tees, transport: Any, pass_on: Callable[[], Awaitable[Any]]
 ) -> Any:
     """Like `send`, for an asynchronous transport."""
     stream = request.stream
     try:
+        if _connects(transport):
+            capture.announce()
         request.stream = tees.async_request(stream, capture)
         response = await pass_on()
     except BaseException as error:
@@ -130,6 +143,30 @@ def begin_request(request: Any, client: str, start: Callable[..., Capture | None
     return capture
 
 
+def _connects(transport: Any) -> bool:
+    """Whether a request through *transport* must make a connection first, or that is not known."""
+    try:
+        return not any(connection.is_available() for connection in transport._pool.connections)
+    except Exception:  # noqa: BLE001  a transport of the agent's own
+        return True
+
+
+def _socket_of(transport: Any, stream: Any) -> Any:
+    """Return the socket of *transport* that *stream*, the body of a request, goes through; None: not known.
+
+    HTTP/1.1 only: in HTTP/2 the end of a body, and much besides, is sent and answered on its own.
+    """
+    try:
+        for one in transport._pool._requests:
+            if one.request.stream is stream:
+                connection = one.connection._connection
+                if type(connection).__name__ == "HTTP11Connection":
+                    return connection._network_stream.get_extra_info("socket")
+    except Exception:  # noqa: BLE001  a transport of another kind
+        return None
+    return None
+
+
 class Tees:
     """The teeing streams of one library: subclasses of what its client insists on."""
 
@@ -137,8 +174,8 @@ class Tees:
         sync_base, async_base = module.SyncByteStream, module.AsyncByteStream
 
         class RequestTee(sync_base):  # type: ignore[misc, valid-type]
-            def __init__(self, stream: Any, capture: Capture) -> None:
-                self._stream, self._capture = stream, capture
+            def __init__(self, stream: Any, capture: Capture, transport: Any) -> None:
+                self._stream, self._capture, self._transport = stream, capture, transport
 
             def __iter__(self) -> Iterator[bytes]:
                 capture = self._capture
@@ -150,7 +187,7 @@ class Tees:
                 # Asked for more: what there was is on its way. The end of a streamed body is
                 # announced only after this, so there it waits for the response.
                 if not is_streamed:
-                    capture.request_sent()
+                    sent(capture, None if self._transport is None else _socket_of(self._transport, self))
 
             def close(self) -> None:
                 self._stream.close()
@@ -167,7 +204,7 @@ class Tees:
                         capture.request_chunk(data)
                     yield data
                 if not is_streamed:
-                    capture.request_sent()
+                    async_sent(capture)
 
             async def aclose(self) -> None:
                 await self._stream.aclose()
@@ -178,11 +215,15 @@ class Tees:
 
             def __iter__(self) -> Iterator[bytes]:
                 capture = self._capture
-                take = capture.chunk
+                take, is_first = capture.chunk, True
                 try:
                     for data in self._stream:
                         take(data)
                         yield data
+                        if is_first:
+                            # Before more is read, and waited for.
+                            is_first = False
+                            capture.request_sent()
                 except BaseException as error:
                     capture.end(how_of(error), error)
                     raise
@@ -203,11 +244,15 @@ class Tees:
 
             async def __aiter__(self) -> AsyncIterator[bytes]:
                 capture = self._capture
-                take = capture.chunk
+                take, is_first = capture.chunk, True
                 try:
                     async for data in self._stream:
                         take(data)
                         yield data
+                        if is_first:
+                            # Before more is read, and waited for.
+                            is_first = False
+                            capture.request_sent()
                 except BaseException as error:
                     capture.end(how_of(error), error)
                     raise

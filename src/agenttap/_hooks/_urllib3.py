@@ -21,6 +21,7 @@ from io import TextIOBase
 from typing import TYPE_CHECKING, Any
 
 from agenttap._active import begin
+from agenttap._hooks._waiting import sent
 from agenttap._hooks._wrapping import how_of, is_ours, replace, unbound
 from agenttap.errors import HookError
 
@@ -95,7 +96,12 @@ def _make_request(original: Any, incomplete: type, is_first: bool) -> Any:
                 capture.recorder.failed(error)
         if capture is None:
             return original(pool, conn, method, url, **kwargs)
-        take_back = _await_response(conn, capture, incomplete)
+        # None: a connection is made first. What that brings first need not be the answer (TLS sends tickets),
+        # and in HTTP/2 other things come as well.
+        sock = getattr(conn, "sock", None) if getattr(conn, "_h2_conn", None) is None else None
+        if sock is None:
+            capture.announce()
+        take_back = _await_response(conn, capture, incomplete, sock)
         try:
             response = original(pool, conn, method, url, **kwargs)
         except BaseException as error:
@@ -176,13 +182,17 @@ class _TextFileTee(_FileTee, TextIOBase):
 # The response.
 
 
-def _await_response(conn: Any, capture: Capture, incomplete: type) -> Callable[[], None]:
-    """Tee the next response of *conn*, until the result is called; never raises."""
+def _await_response(conn: Any, capture: Capture, incomplete: type, sock: Any) -> Callable[[], None]:
+    """Tee the next response of *conn*, until the result is called; never raises.
+
+    Args:
+        sock: What the response will come through; see `sent`.
+    """
     is_waiting = True
 
     def getresponse(*args: Any, **kwargs: Any) -> Any:
         # The last byte of the request has left, and the server is at work.
-        capture.request_sent()
+        sent(capture, sock)
         made = getattr(conn, "response_class", None)
         if made is None:
             return original(*args, **kwargs)

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from agenttap import _active
-from agenttap._capture import Capture
+from agenttap._capture import Capture, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -70,10 +70,13 @@ class KeepingTap:
         texts = [
             tuple(part.decode() if isinstance(part, bytes) else part for part in pair) for pair in headers
         ]
-        capture = Capture(self, client, method, url, texts, body)  # type: ignore[arg-type]
+        capture = Capture(self, client, method, url, texts, body)
         capture.state = Kept(capture, is_streamed)
         self.exchanges.append(capture.state)
         return capture
+
+    def begun(self, capture: Capture) -> None:
+        self._kept(capture, "begun")
 
     def sent(self, capture: Capture) -> None:
         kept = self._kept(capture, "sent")
@@ -89,6 +92,9 @@ class KeepingTap:
     def ended(self, capture: Capture) -> None:
         kept = self._kept(capture, "ended")
         kept.how, kept.error = capture.how, capture.error
+        capture.response_headers = [
+            (text_of(name), text_of(value)) for name, value in capture.response_headers
+        ]
         kept.chunks += capture.chunks
         capture.chunks = []
 

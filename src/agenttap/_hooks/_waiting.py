@@ -1,0 +1,65 @@
+"""When a request that has left is written down: while its caller waits.
+
+A provider thinks before it answers, and then there is time. One that has its answer at once is
+given a moment first: a chunk that is there goes before our work, see `agenttap._capture`.
+"""
+
+from __future__ import annotations
+
+import select
+from asyncio import get_running_loop
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncio import Handle
+
+    from agenttap._capture import Capture
+
+__all__ = ["announce_soon", "async_sent", "sent"]
+
+#: Seconds an answer is waited for before the work begins. What a kill in them takes is the request's
+#: body; that it began is noted at once.
+PATIENCE_S = 0.005
+
+
+def sent(capture: Capture, sock: Any) -> None:
+    """The request has left through *sock*, and this thread is about to wait for the answer.
+
+    Args:
+        capture: Of the request.
+        sock: The socket the answer will come through, and nothing before it; None: not known.
+    """
+    capture.announce()
+    if sock is None or not _is_readable(sock):
+        capture.request_sent()
+
+
+def async_sent(capture: Capture) -> None:
+    """The request has left, and the running task is about to wait for the answer."""
+    try:
+        loop = get_running_loop()
+        # Not now: uvloop sends what is written when the tasks have had their turn.
+        loop.call_soon(capture.announce)
+        loop.call_later(PATIENCE_S, capture.request_sent)
+    except RuntimeError:  # trio
+        capture.request_sent()
+
+
+def announce_soon(capture: Capture) -> Handle | None:
+    """Note that the exchange has begun as soon as the running task waits; to be cancelled if it does not."""
+    try:
+        return get_running_loop().call_soon(capture.announce)
+    except RuntimeError:
+        capture.announce()
+        return None
+
+
+def _is_readable(sock: Any) -> bool:
+    try:
+        if not hasattr(select, "poll"):  # Windows
+            return bool(select.select([sock], [], [], PATIENCE_S)[0])
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(PATIENCE_S * 1000))
+    except Exception:  # noqa: BLE001  a socket of another kind, or closed: the client will tell
+        return False

@@ -1,0 +1,141 @@
+"""When a request is written down: while its caller waits, and never before a chunk that is there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import httpx2
+import pytest
+import urllib3
+
+from agenttap._hooks import _aiohttp, _httpx, _urllib3, _waiting
+from tests.agenttap.hooks.support_server import Asked, Peer, RawServer, chunked, free_port, plain
+from tests.agenttap.hooks.support_tap import KeepingTap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PIECES = [b"data: one\n\n", b"data: two\n\n"]
+
+
+def read_httpx2(urls: list[str], on_piece: Callable[[], None]) -> None:
+    with httpx2.Client(trust_env=False) as client:
+        for url in urls:
+            with client.stream("POST", url, content=b"{}") as response:
+                for _ in response.iter_raw():
+                    on_piece()
+
+
+def read_httpx2_async(urls: list[str], on_piece: Callable[[], None]) -> None:
+    async def main() -> None:
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            for url in urls:
+                async with client.stream("POST", url, content=b"{}") as response:
+                    async for _ in response.aiter_raw():
+                        on_piece()
+
+    asyncio.run(main())
+
+
+def read_aiohttp(urls: list[str], on_piece: Callable[[], None]) -> None:
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            for url in urls:
+                async with session.post(url, data=b"{}") as response:
+                    async for _ in response.content.iter_any():
+                        on_piece()
+
+    asyncio.run(main())
+
+
+def read_urllib3(urls: list[str], on_piece: Callable[[], None]) -> None:
+    with urllib3.PoolManager(retries=False) as pools:
+        for url in urls:
+            response = pools.request("POST", url, body=b"{}", preload_content=False)
+            for _ in response.stream(None):
+                on_piece()
+            response.release_conn()
+
+
+READERS = {
+    "httpx2": read_httpx2,
+    "httpx2-async": read_httpx2_async,
+    "aiohttp": read_aiohttp,
+    "urllib3": read_urllib3,
+}
+
+
+@pytest.fixture(params=READERS)
+def read(request: pytest.FixtureRequest) -> Any:
+    return READERS[request.param]
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    made = RawServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def _hooked() -> Iterator[None]:
+    undo = [*_httpx.patch(httpx2), *_aiohttp.patch(aiohttp), *_urllib3.patch(urllib3)]
+    yield
+    for step in undo:
+        step()
+
+
+class TestWhenTheRequestIsTaken:
+    def test_while_the_provider_thinks(self, server: RawServer, read: Any) -> None:
+        def answer(peer: Peer, asked: Asked) -> None:
+            peer.wait()
+            plain(b"{}")(peer, asked)
+
+        url = server.on("/", answer)
+        # It goes on thinking until the request has been taken.
+        with KeepingTap(on_sent=server.go) as tap:
+            read([url, url], lambda: None)
+
+        assert [kept.told for kept in tap.exchanges] == [["begun", "sent", "ended"]] * 2
+
+    def test_after_the_first_chunk_where_that_is_faster(
+        self, server: RawServer, read: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_waiting, "PATIENCE_S", 30.0)
+        first = server.on("/first", plain(b"{}"))
+        url = server.on("/", chunked(*PIECES, is_stepped=True))
+        told: list[list[str]] = []
+
+        def on_piece() -> None:
+            told.append(list(tap.exchanges[-1].told))
+            server.go()
+
+        with KeepingTap() as tap:
+            read([first, url], on_piece)
+
+        # The last one may bring the end with it.
+        assert [each[:2] for each in told[1:]] == [["begun"], ["begun", "sent"]]
+        assert tap.exchanges[-1].told == ["begun", "sent", "ended"]
+        assert tap.exchanges[-1].pieces == PIECES
+
+    def test_at_the_end_of_an_answer_in_one_piece(
+        self, server: RawServer, read: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_waiting, "PATIENCE_S", 30.0)
+        url = server.on("/", plain(b"{}"))
+
+        with KeepingTap() as tap:
+            read([url, url], lambda: None)
+
+        assert [kept.told for kept in tap.exchanges] == [["begun", "sent", "ended"]] * 2
+        assert [kept.request_body for kept in tap.exchanges] == [b"{}"] * 2
+
+
+class TestARequestThatIsRefused:
+    def test_is_noted_too(self, read: Any) -> None:
+        with KeepingTap() as tap, pytest.raises(Exception, match=r"."):
+            read([f"http://127.0.0.1:{free_port()}/"], lambda: None)
+
+        assert tap.only.told == ["begun", "sent", "ended"]
