@@ -214,7 +214,6 @@ class _Sse(_Held):
     def __init__(self, joined: str | None) -> None:
         super().__init__()
         self._is_first = True
-        self._names: dict[bytes, str] = {}
         self._joiners = {end: Joiner(joined, end, self._reader(end)) for end in (b"\n\n", b"\r\n\r\n")}
 
     def _feed(self, data: bytes) -> list[Event]:
@@ -246,22 +245,22 @@ class _Sse(_Held):
 
     def _reader(self, end: bytes) -> Read:
         """Return what reads messages that have one kind of line ending: nearly all there are."""
-        data_line = end[: len(end) // 2] + b"data: "
-        skipped, names = len(data_line), self._names
+        line_end = end[: len(end) // 2]
+        data_line = line_end + b"data: "
 
         def read(messages: list[bytes]) -> list[Event]:
             events: list[Event] = []
             append, decode = events.append, _decode
-            if self._is_first and messages:
-                append(self._message(messages.pop(0)))
+            if not messages[0].startswith(_BOM):
+                self._is_first = False
             # What stands before the JSON is mostly what stood there the last time.
             head, name = b"data: ", None
             for raw in messages:
                 if not raw.startswith(head):
                     head, name = b"data: ", None
-                    at = raw.find(data_line) if raw.startswith(b"event: ") else -1
-                    if at > 0 and (found := names.get(raw[7:at])) is not None:
-                        head, name = raw[: at + skipped], found
+                    at = raw.find(line_end) if raw.startswith(b"event: ") else -1
+                    if at > 0 and raw.startswith(data_line, at):
+                        head, name = raw[: at + len(data_line)], _name(raw[7:at])
                 data = raw[len(head) : -len(end)] if raw.startswith(head) else b""
                 if data and b"\n" not in data:
                     try:
@@ -285,21 +284,17 @@ class _Sse(_Held):
             if field == b"data":
                 data.append(value)
             elif field == b"event":
-                name = self._name(value)
+                name = _name(value)
         return Event(raw, decode_json(b"\n".join(data)) if data else None, name)
-
-    def _name(self, value: bytes) -> str | None:
-        name = self._names.get(value)
-        if name is None:
-            name = value.decode("utf-8", "replace")
-            if len(self._names) < 64 and value:
-                self._names[value] = name
-        return name or None
 
     def _end(self) -> list[Event]:
         parts, rest = self._cut(bytes(self._held))
         self._held = bytearray()
         return [self._message(part) for part in (*parts, rest) if part]
+
+
+def _name(value: bytes) -> str | None:
+    return value.decode("utf-8", "replace") or None
 
 
 # ── JSON, whole and by lines ────────────────────────────────────────────────

@@ -33,7 +33,7 @@ __all__ = ["Joiner", "Read", "Run"]
 #: Messages that stand alone behind one another until a shape is looked for.
 _FIRST_LOOK = 4
 #: Fewer are not worth a run.
-_SHORTEST = 3
+_SHORTEST = 4
 #: Shapes of one body: text, thoughts, and a few calls side by side.
 _MOST_SHAPES = 8
 
@@ -42,9 +42,13 @@ _MARK = rb'"[ !#-\[\]-~]*+"'
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
 # The id of a message stands first; any other may be that of a call, which begins where its id changes.
 _OPEN = re.compile(
-    rb'((?:\A[^{"]*+\{"id"|"(?:obfuscation|p|sequence_number|item_id|responseId|created|created_at'
-    rb'|[A-Za-z_]*+(?:(?<=_tokens)|(?<=okenCount)|(?<=en_count)))")\s*+:\s*+)(?:(%b)|%b)' % (_MARK, _NUMBER)
+    rb'("(?:(?:(?<=^\{")|(?<=data: \{")|(?<=data:\{"))id|obfuscation|p|sequence_number|item_id|responseId'
+    rb'|created|created_at|[A-Za-z_]*+(?:(?<=_tokens)|(?<=okenCount)|(?<=en_count)))"\s*+:\s*+)'
+    rb"(?:%b|%b)" % (_MARK, _NUMBER)
 )
+#: What stands for the text, and for what is open besides, in a form; JSON holds neither.
+_TEXT_HERE, _OPEN_HERE = b"\1", b"\2"
+_OPENED = rb"\1" + _OPEN_HERE
 
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_texts = msgspec.json.Decoder(list[str]).decode
@@ -146,8 +150,9 @@ class Joiner:
             found = self._read([message + end for message in messages[begin : begin + count]])
             events += found
             begin += count
-            if begin < len(messages) and self._api is not None and len(self._shapes) < _MOST_SHAPES:
-                shape = _shape(self._api, *found[-2:])
+            is_worth_a_look = begin + _SHORTEST < len(messages) and len(self._shapes) < _MOST_SHAPES
+            if self._api is not None and is_worth_a_look:
+                shape = _shape(self._api, found[-1], found[-2])
                 if shape is not None:
                     self._shapes = (shape, *self._shapes)
                     return self._cut(end.join([*messages[begin:], rest]), (shape,), events)
@@ -155,17 +160,26 @@ class Joiner:
         return rest
 
 
-def _shape(api: str, first: Event, second: Event) -> re.Pattern[bytes] | None:
-    """Return the shape of two messages that share one."""
-    form = _form(api, second)
-    return _compiled(form) if form is not None and form == _form(api, first) else None
+def _shape(api: str, event: Event, before: Event) -> re.Pattern[bytes] | None:
+    """Return the shape of *event*, if it is known from another stream or also that of the event *before*."""
+    form = _form(api, event)
+    if form is None:
+        return None
+    shape = _known.get(form)
+    if shape is None and form == _form(api, before):
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        shape = _known[form] = _compiled(form)
+    return shape
 
 
-# Compiling one takes as long as reading some hundred messages.
-_compiled = lru_cache(maxsize=256)(re.compile)
+# Compiling one takes as long as reading some hundred messages; the streams of one model share theirs.
+_known: dict[bytes, re.Pattern[bytes]] = {}
+_MOST_KNOWN = 512
 
 
 def _form(api: str, event: Event) -> bytes | None:
+    """Return the message with marks in the place of what its shape leaves open; None if it has no shape."""
     raw = event.raw
     try:
         [(_, container, key)] = deltas(api, event.data)
@@ -176,7 +190,9 @@ def _form(api: str, event: Event) -> bytes | None:
         ]
     except Exception:  # noqa: BLE001  none, several, or a hostile one: it is read alone
         return None
-    return b"(%b(%b)%b)" % (_opened(raw[:start]), _TEXT, _opened(raw[stop:]))
+    if _TEXT_HERE in raw or _OPEN_HERE in raw:
+        return None
+    return _OPEN.sub(_OPENED, raw[:start]) + _TEXT_HERE + _OPEN.sub(_OPENED, raw[stop:])
 
 
 @lru_cache(maxsize=64)
@@ -185,11 +201,6 @@ def _strings(key: str) -> re.Pattern[bytes]:
     return re.compile(rb'"%b"\s*+:\s*+"(%b)"' % (re.escape(key).encode(), _TEXT))
 
 
-def _opened(part: bytes) -> bytes:
-    """Return what matches this part of a message, and the same part of those like it."""
-    form: list[bytes] = []
-    taken = 0
-    for match in _OPEN.finditer(part):
-        form += re.escape(part[taken : match.end(1)]), _MARK if match[2] else _NUMBER
-        taken = match.end()
-    return b"".join([*form, re.escape(part[taken:])])
+def _compiled(form: bytes) -> re.Pattern[bytes]:
+    regex = re.escape(form).replace(_TEXT_HERE, b"(%b)" % _TEXT)
+    return re.compile(b"(%b)" % regex.replace(_OPEN_HERE, b"(?:%b|%b)" % (_MARK, _NUMBER)))
