@@ -74,7 +74,7 @@ Examples:
 )
 @click.argument(
     "arguments",
-    metavar="[daily|weekly|monthly|session|run|model|provider|agent|task|tool] [SOURCE]...",
+    metavar="[VIEW] [SOURCE]...",
     nargs=-1,
     type=click.Path(),
 )
@@ -108,9 +108,10 @@ def command(
     as_json: bool,
     color: str,
 ) -> None:
-    """Add up tokens and cost of the model calls in SOURCE, by day unless told otherwise.
+    """Add up tokens and cost of the model calls in SOURCE.
 
-    SOURCE is a log, a directory or a pattern, or a transcript of Claude Code or Codex; default:
+    VIEW is daily (the default), weekly, monthly, session, run, model, provider, agent, task or
+    tool. SOURCE is a log, a directory or a pattern, or a transcript of Claude Code or Codex; default:
     $AGENT_STEP_LOG_DIR, else ./logs. Each call is priced at the list price of its day, tier and
     kind of token. A figure that is only a lower bound is marked ≥, what is not known is ?.
     """
