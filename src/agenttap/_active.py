@@ -29,7 +29,7 @@ def begin(
     *,
     is_streamed: bool = False,
 ) -> Capture | None:
-    """Begin one exchange; never raises.
+    """Begin one exchange.
 
     Args:
         client: The library that sends it: "httpx", "httpx2", "aiohttp", "urllib3".
@@ -41,6 +41,10 @@ def begin(
 
     Returns:
         None when no tap is on, or none wants it: then the hook leaves the exchange alone.
+
+    Raises:
+        CallRefusedError: The tap's guard refuses it: the hook lets that pass, and nothing is sent. It is
+            no `Exception`; nothing else is raised.
     """
     try:
         return active[-1].begin(client, method, url, headers, body, is_streamed=is_streamed)

@@ -7,14 +7,19 @@ from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from agent_step_log import StepAhead
 from agenttap._capture import text_of
 from agenttap._exchange import Exchange, place
 from agenttap._tape import SUFFIX, TapeWriter, body_fields
+from agenttap.decoders import request_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from agent_run_id import RunContext
     from agent_step_log import StepLog
     from agenttap._capture import Capture
     from agenttap._redact import Redactor
@@ -37,6 +42,7 @@ class RunRecorder:
         keeps_content: False: bodies and outputs are left out.
         max_body_bytes: Bytes of one response's body that are kept; the rest is counted and hashed.
         on_error: Told what went wrong. Must not raise.
+        guard: Asked before a request to a model is sent, and given to a *log* that has none.
     """
 
     def __init__(
@@ -51,8 +57,13 @@ class RunRecorder:
         max_body_bytes: int,
         recorder: dict[str, Any],
         on_error: Callable[[BaseException], None],
+        guard: Callable[[StepAhead], object] | None = None,
     ) -> None:
         self.run_id, self.log = run_id, log
+        if log is not None and guard is not None and log.guard is None:
+            log.set_guard(guard)
+        #: Who is asked before a request to a model is sent.
+        self.guard = guard if log is None else log.guard
         self._redactor, self._keeps_content, self._max_body_bytes = redactor, keeps_content, max_body_bytes
         self._on_error = on_error
         self._numbers = count(1)
@@ -70,6 +81,27 @@ class RunRecorder:
         self.open: set[Capture] = set()
         self._lock = RLock()  # protects `is_closed` against a capture that begins while the run ends
         self.is_closed = False
+
+    def ask(self, capture: Capture, api: str, run: RunContext | None) -> None:
+        """Ask the guard whether *capture*, a call of a model, may be sent; returns when it may.
+
+        Raises:
+            CallRefusedError: It may not.
+        """
+        if self.guard is None:
+            return
+        try:
+            if self._steps is not None and self._steps.is_counted(capture):
+                return
+            model = request_facts(api, capture.url, _decoded(capture.body)).model
+            if self.log is not None:
+                self.log.ask_guard("llm_call", model)
+                return
+            root = self.run_id if run is None else str(run.root_run_id)
+            agent = None if run is None else run.agent
+            self.guard(StepAhead("llm_call", model, self.run_id, root, agent))
+        except Exception as error:  # noqa: BLE001  the guard's failure; the request goes its way
+            self._on_error(error)
 
     def begin(self, capture: Capture) -> bool:
         """Take *capture* on; False where the run has ended. The request waits for this one."""
@@ -272,3 +304,10 @@ def _times(capture: Capture, exchange: Exchange) -> dict[str, float]:
         for name, moment in moments.items()
         if moment is not None
     }
+
+
+def _decoded(body: bytes | bytearray | None) -> Any:
+    try:
+        return msgspec.json.decode(body or b"")
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None

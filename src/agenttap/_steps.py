@@ -28,8 +28,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from agent_step_log import LlmStep
+from agenttap._capture import text_of
+
 if TYPE_CHECKING:
-    from agent_step_log import Failure, LlmStep, StepLog
+    from agent_step_log import Failure, StepLog
+    from agenttap._capture import Capture
     from agenttap._exchange import Exchange
     from agenttap.decoders import RequestFacts, ToolCall, ToolResult
 
@@ -85,6 +89,17 @@ class StepWriter:
 
     # -- a request -------------------------------------------------------------
 
+    def is_counted(self, capture: Capture) -> bool:
+        """Whether the log's guard has been asked about this call: the agent measures it, or it is a retry."""
+        if self._log.open_llm_call() is not None:
+            return True
+        if not self._waiting:
+            return False
+        sent = {text_of(name).lower(): text_of(value) for name, value in capture.headers}
+        key = sent.get("amz-sdk-invocation-id", "").encode() or capture.request_sha256()
+        with self._lock:
+            return any(waiting.key == key for waiting in self._waiting)
+
     def begin(self, exchange: Exchange) -> None:
         """Record the tools *exchange* answers, and open its call."""
         facts = exchange.facts
@@ -108,7 +123,10 @@ class StepWriter:
         for waiting in given_up:
             self._end(waiting)
         own = self._log.open_llm_call()
-        step = own or self._log.llm_call(facts.model, provider=facts.provider)
+        # Made here, not by `log.llm_call`: the guard has been asked before the request was sent.
+        step = own or LlmStep(
+            self._log, facts.model, provider=facts.provider, input=None, parent=None, attrs=None
+        )
         call = Call(step, own is not None, exchange.retry_key, exchange.began, place)
         # A client that counts its tries may have begun before there was a tap.
         call.attempt = exchange.retry_count + 1

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
+    from agent_step_log import StepAhead
+
 __all__ = ["Logs", "Tap", "Unseen", "install", "uninstall"]
 
 #: What gives a run its log: one log for everything, or a function from the run to its log.
@@ -61,6 +63,9 @@ class Tap:
         patterns: More to redact: name -> regular expression.
         on_secret: Called as ``on_secret(kind, secret)``; see `Redactor`.
         max_body_bytes: Bytes of one body that are kept. Default: 64 MiB.
+        guard: Asked before a request to a model is sent, and given to a *log* that has none. It
+            refuses by raising `agent_step_log.errors.CallRefusedError`, which goes on to the
+            agent; see `StepLog`. Default: the guard of *log*.
 
     Attributes:
         unseen: What was noticed and cannot be captured, each named once: ``(kind, detail)``.
@@ -82,6 +87,7 @@ class Tap:
         patterns: Mapping[str, str | re.Pattern[str]] | None = None,
         on_secret: Callable[[str, str], str | None] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
+        guard: Callable[[StepAhead], object] | None = None,
     ) -> None:
         _require_zstandard()
         if content not in ("on", "off"):
@@ -95,6 +101,7 @@ class Tap:
         self._redact = redact
         self._patterns, self._on_secret = patterns, on_secret
         self._max_body_bytes = max_body_bytes
+        self._guard = guard
         self._redactor: Redactor | None = None
         self._process_run: RunContext | None = None
         self._runs: dict[str, tuple[RunContext | None, RunRecorder]] = {}
@@ -174,7 +181,11 @@ class Tap:
         *,
         is_streamed: bool = False,
     ) -> Capture | None:
-        """Begin one exchange, or return None where it is not wanted. Never raises; see `_active.begin`."""
+        """Begin one exchange, or return None where it is not wanted; see `_active.begin`.
+
+        Raises:
+            CallRefusedError: The guard refuses it; nothing else is raised.
+        """
         try:
             api = recognise(method, url, body)
             if api is None and not self._wants(method, url):
@@ -185,6 +196,8 @@ class Tap:
             recorder = self._recorder(run)
             capture = Capture(recorder, client, method, url, list(headers), body, api)
             capture.is_attributed = is_attributed
+            if api is not None and recorder.guard is not None:
+                recorder.ask(capture, api, run)
             if not recorder.begin(capture):
                 return None
             if is_streamed:
@@ -232,6 +245,7 @@ class Tap:
                 max_body_bytes=self._max_body_bytes,
                 recorder={"name": "agent-step-log", "version": __version__},
                 on_error=self._failed,
+                guard=self._guard,
             )
             self._runs[run_id] = (run, recorder)
             return recorder
