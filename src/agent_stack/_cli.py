@@ -42,6 +42,7 @@ COMMANDS = {
     "cost": "cost",
     "find": "find",
     "diff": "diff",
+    "compare": "compare",
     "wire": "wire",
     "scan": "scan",
     "redecode": "redecode",
