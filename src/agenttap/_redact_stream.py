@@ -152,7 +152,7 @@ class StreamRedactor:
         if self._redactor.has_user_patterns:
             self._suspect.update(range(number, number + len(events)))
             return
-        raws = [event.raw for event in events]
+        raws = [_besides_text(event) if type(event) is Run else event.raw for event in events]
         text = b"".join(raws).decode("latin-1")
         if "\0" in text:
             # Frames of an event stream: what they say may be packed into them.
@@ -330,9 +330,15 @@ class StreamRedactor:
             event.data, event.is_redacted = new, True
 
 
+def _besides_text(run: Run) -> bytes:
+    """Return what is to be searched of *run*: its text is a channel's, all else is in its last message."""
+    return run.raws[-1] + run.marks
+
+
 def _unpacked(event: Event) -> bytes:
     if type(event) is Run:
-        return event.raw + msgspec.json.encode(event.data) if is_frame(event.raws[0]) else event.raw
+        packed = is_frame(event.raws[-1])
+        return msgspec.json.encode(event.data) + event.marks if packed else _besides_text(event)
     return msgspec.json.encode(event.data) if event.data is not None and is_frame(event.raw) else event.raw
 
 

@@ -17,16 +17,14 @@ count at all, the last one counts.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from agenttap._events import Event
 from agenttap.decoders import deltas
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["Joiner", "Read", "Run"]
 
@@ -52,7 +50,7 @@ _OPENED = rb"\1" + _OPEN_HERE
 
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_texts = msgspec.json.Decoder(list[str]).decode
-Read: TypeAlias = "Callable[[list[bytes]], list[Event]]"
+Read: TypeAlias = Callable[[list[bytes]], list[Event]]
 
 
 class Run(Event):
@@ -61,16 +59,19 @@ class Run(Event):
     Attributes:
         raws: Each as it stood on the wire.
         texts: The text of each, as many; `data` has them joined.
+        marks: What else was left open in any of them. All besides is as in the last one.
     """
 
-    __slots__ = ("_api", "_read", "raws", "texts")
+    __slots__ = ("_api", "_read", "marks", "raws", "texts")
 
-    def __init__(self, api: str, raws: list[bytes], texts: list[str], read: Read) -> None:
+    def __init__(
+        self, api: str, raws: list[bytes], texts: list[str], read: Read, *, marks: bytes = b""
+    ) -> None:
         [last] = read(raws[-1:])
         [(_, container, key)] = deltas(api, last.data)
         container[key] = "".join(texts)
         super().__init__(b"".join(raws), last.data, last.name)
-        self.raws, self.texts = raws, texts
+        self.raws, self.texts, self.marks = raws, texts, marks
         self._api, self._read = api, read
 
     def singles(self) -> list[Event]:
@@ -79,13 +80,27 @@ class Run(Event):
 
     def of(self, raws: list[bytes], read: Read) -> Run:
         """Return the same of other *raws*, which say the same."""
-        return Run(self._api, raws, self.texts, read)
+        return Run(self._api, raws, self.texts, read, marks=self.marks)
 
     def divided(self, count: int) -> tuple[Run, Run]:
         """Return the first *count* messages, and the others."""
         parts = ((self.raws[:count], self.texts[:count]), (self.raws[count:], self.texts[count:]))
-        first, second = (Run(self._api, raws, texts, self._read) for raws, texts in parts)
+        first, second = (Run(self._api, *part, self._read, marks=self.marks) for part in parts)
         return first, second
+
+
+class _Shape(NamedTuple):
+    """What finds messages of one form.
+
+    Attributes:
+        split: Returns what is between the messages, and of each its bytes and what is left open in it.
+        width: How many there are of these in all.
+        text: Which of them is the text.
+    """
+
+    split: Callable[[bytes], list[bytes]]
+    width: int
+    text: int
 
 
 class Joiner:
@@ -100,7 +115,7 @@ class Joiner:
     def __init__(self, api: str | None, end: bytes, read: Read) -> None:
         self.end = end
         self._api, self._read = api, read
-        self._shapes: tuple[re.Pattern[bytes], ...] = ()
+        self._shapes: tuple[_Shape, ...] = ()
 
     def take(self, data: bytes) -> tuple[list[Event], bytes]:
         """Return the events of *data*, which begins with a message, and the rest that has no end yet."""
@@ -108,33 +123,41 @@ class Joiner:
         rest = self._cut(data, self._shapes, events)
         return events, rest
 
-    def _cut(self, data: bytes, shapes: tuple[re.Pattern[bytes], ...], events: list[Event]) -> bytes:
+    def _cut(self, data: bytes, shapes: tuple[_Shape, ...], events: list[Event]) -> bytes:
         if not shapes:
             return self._one_by_one(data, events)
-        parts = shapes[0].split(data)
-        between, raws, texts = parts[::3], parts[1::3], parts[2::3]
+        shape = shapes[0]
+        parts = shape.split(data)
+        between, raws = parts[:: shape.width], parts[1 :: shape.width]
         begin = 0
         for place, other in enumerate(between):
             if not other:
                 continue
-            if begin < place:
-                self._join(raws[begin:place], texts[begin:place], events)
-                begin = place
+            self._join(shape, parts, begin, place, events)
+            begin = place
             rest = self._cut(other, shapes[1:], events)
             if place == len(raws):
                 return rest
             if rest:  # the shape was found inside of a message
                 self._one_by_one(rest + raws[place], events)
                 begin = place + 1
-        if begin < len(raws):
-            self._join(raws[begin:], texts[begin:], events)
+        self._join(shape, parts, begin, len(raws), events)
         return b""
 
-    def _join(self, raws: list[bytes], texts: list[bytes], events: list[Event]) -> None:
-        if self._api is not None and len(raws) >= _SHORTEST:
+    def _join(self, shape: _Shape, parts: list[bytes], begin: int, end: int, events: list[Event]) -> None:
+        """Join the messages of *parts* from the one at *begin* to before that at *end*."""
+        if begin == end:
+            return
+        width = shape.width
+        parts = parts[begin * width : end * width]
+        raws, texts = parts[1::width], parts[shape.text :: width]
+        if self._api is not None and end - begin >= _SHORTEST:
             try:
                 said = _decode_texts(b'["%b"]' % b'","'.join(texts))
-                events.append(Run(self._api, raws, said, self._read))
+                marks = b"\n".join(
+                    [b"\n".join(parts[at::width]) for at in range(2, width) if at != shape.text]
+                )
+                events.append(Run(self._api, raws, said, self._read, marks=marks))
             except (msgspec.DecodeError, UnicodeDecodeError):
                 pass
             else:
@@ -160,7 +183,7 @@ class Joiner:
         return rest
 
 
-def _shape(api: str, event: Event, before: Event) -> re.Pattern[bytes] | None:
+def _shape(api: str, event: Event, before: Event) -> _Shape | None:
     """Return the shape of *event*, if it is known from another stream or also that of the event *before*."""
     form = _form(api, event)
     if form is None:
@@ -174,7 +197,7 @@ def _shape(api: str, event: Event, before: Event) -> re.Pattern[bytes] | None:
 
 
 # Compiling one takes as long as reading some hundred messages; the streams of one model share theirs.
-_known: dict[bytes, re.Pattern[bytes]] = {}
+_known: dict[bytes, _Shape] = {}
 _MOST_KNOWN = 512
 
 
@@ -201,6 +224,9 @@ def _strings(key: str) -> re.Pattern[bytes]:
     return re.compile(rb'"%b"\s*+:\s*+"(%b)"' % (re.escape(key).encode(), _TEXT))
 
 
-def _compiled(form: bytes) -> re.Pattern[bytes]:
+def _compiled(form: bytes) -> _Shape:
     regex = re.escape(form).replace(_TEXT_HERE, b"(%b)" % _TEXT)
-    return re.compile(b"(%b)" % regex.replace(_OPEN_HERE, b"(?:%b|%b)" % (_MARK, _NUMBER)))
+    regex = regex.replace(_OPEN_HERE, b"(%b|%b)" % (_MARK, _NUMBER))
+    pattern = re.compile(b"(%b)" % regex)
+    text = 2 + form[: form.index(_TEXT_HERE)].count(_OPEN_HERE)
+    return _Shape(pattern.split, 1 + pattern.groups, text)
