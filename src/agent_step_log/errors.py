@@ -64,10 +64,10 @@ class LogSourceError(StepLogError):
 
 
 class ImportSourceError(StepLogError):
-    """The transcript at *path* cannot be imported."""
+    """The transcript at *path* cannot be imported, for the reason *why*."""
 
     def __init__(self, path: object, why: str) -> None:
-        self.path = path
+        self.path, self.why = path, why
         super().__init__(f"{path}: {why}.")
 
 

@@ -52,7 +52,7 @@ class SkippedFile:
 class ImportReport:
     """Everything one import did."""
 
-    #: "claude-code" or "codex"
+    #: "claude-code", "codex" or "trajectory"
     kind: str
     sessions: list[ImportedSession] = field(default_factory=list)
     skipped_files: list[SkippedFile] = field(default_factory=list)

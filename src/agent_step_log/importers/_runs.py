@@ -165,12 +165,13 @@ def run_end(
     ts: float,
     status: str,
     error: str | None,
+    error_type: str = "api_error",
     totals: dict[str, Any],
     bounds: dict[str, str],
 ) -> RunEnd:
     """Return the end of a run whose transcript does not say when it ended."""
     sums = {**totals, "bounds": bounds} if bounds else totals
-    kind = "api_error" if error is not None else None
+    kind = error_type if error is not None else None
     return RunEnd(
         run_id,
         0,

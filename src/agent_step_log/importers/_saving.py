@@ -38,6 +38,8 @@ class FinishedRun:
     has_sums: bool = True
     #: the file's damage is reported with its main run only
     tells_damage: bool = True
+    #: of the run's error; an error of the API if nothing says otherwise
+    error_type: str | None = None
 
 
 def save_run(report: ImportReport, folder: Path, done: FinishedRun) -> None:
@@ -52,7 +54,13 @@ def save_run(report: ImportReport, folder: Path, done: FinishedRun) -> None:
         totals, bounds = {key: value for key, value in totals.items() if key not in TOKEN_FIELDS}, {}
     start = run_start(run.run_id, agent=done.agent, ts=done.first_ts, facts=done.facts, **done.head)
     end = run_end(
-        run.run_id, ts=done.last_ts, status=done.status, error=done.error, totals=totals, bounds=bounds
+        run.run_id,
+        ts=done.last_ts,
+        status=done.status,
+        error=done.error,
+        error_type=done.error_type or "api_error",
+        totals=totals,
+        bounds=bounds,
     )
     records = [start, *done.steps, *([] if done.is_open else [end])]
     path = folder / f"{run.run_id}.jsonl"
