@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Amount,
         format_tokens,
         format_usd,
+        usd_digits,
     )
     from agentsnap._budget import Budget, Budgets, Spent
     from agentsnap._compare import Change, SnapshotDiff, compare
@@ -59,6 +60,7 @@ __all__ = [
     "snapshot",
     "usage_of",
     "usage_of_records",
+    "usd_digits",
 ]
 
 _HOMES = {
@@ -92,6 +94,7 @@ _HOMES = {
     "snapshot": "_snapshot",
     "usage_of": "_usage",
     "usage_of_records": "_usage",
+    "usd_digits": "_amount",
 }
 
 

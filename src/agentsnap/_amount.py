@@ -35,8 +35,10 @@ __all__ = [
     "format_tokens",
     "format_usd",
     "multiply_usd",
+    "scale_usd",
     "sum_tokens",
     "sum_usd",
+    "usd_digits",
 ]
 
 Exactness: TypeAlias = Literal["exact", "partial", "unknown"]
@@ -57,6 +59,16 @@ def add_usd(left: Decimal, right: Decimal) -> Decimal:
 def multiply_usd(count: int, price: Decimal) -> Decimal:
     """Multiply without rounding."""
     return _EXACT.multiply(Decimal(count), price)
+
+
+def scale_usd(amount: Decimal, exponent: int) -> Decimal:
+    """Multiply by a power of ten without rounding."""
+    return amount.scaleb(exponent, _EXACT)
+
+
+def usd_digits(amount: Decimal) -> str:
+    """Return all digits, without zeros at the end: ``0.0123``."""
+    return f"{_EXACT.create_decimal(amount).normalize(_EXACT):f}"
 
 
 class Amount(Generic[N]):

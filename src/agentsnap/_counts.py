@@ -21,10 +21,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from agentsnap._amount import NO_TOKENS, UNKNOWN_TOKENS, Amount
+from agentsnap._amount import NO_TOKENS, UNKNOWN_TOKENS, Amount, add_usd, scale_usd
 
 if TYPE_CHECKING:
     from agent_step_log import Record
@@ -77,8 +76,10 @@ _HOSTED_TOOLS = (
     ),
     b'code_execution_tool_result"',
 )
-#: xAI tells what a call cost in these.
-_TICKS_PER_USD = 10_000_000_000
+#: xAI tells what a call cost in units of 10⁻¹⁰ USD.
+_TICK_DECIMALS = -10
+#: In one figure; more is none.
+_MOST_USD = 10**18
 
 
 @dataclass(slots=True)
@@ -153,7 +154,7 @@ def told_cost(record: Record) -> tuple[Decimal, str] | None:
     usage = record.usage
     if type(usage) is dict:
         if (ticks := _usd(usage.get("cost_in_usd_ticks"))) is not None:
-            return ticks / _TICKS_PER_USD, "usage.cost_in_usd_ticks"
+            return scale_usd(ticks, _TICK_DECIMALS), "usage.cost_in_usd_ticks"
         stated = usage.get("cost")
         if type(stated) is dict:  # Perplexity
             stated = stated.get("total_cost")
@@ -162,7 +163,11 @@ def told_cost(record: Record) -> tuple[Decimal, str] | None:
             # With the caller's own key OpenRouter's cost is its fee alone.
             if usage.get("is_byok") is True:
                 upstream = _usd(_dict(usage.get("cost_details")).get("upstream_inference_cost"))
-                return None if upstream is None else (cost + upstream, "usage.cost and its upstream cost")
+                return (
+                    None
+                    if upstream is None
+                    else (add_usd(cost, upstream), "usage.cost and upstream")
+                )
             return cost, "usage.cost"
     if type(record.attrs) is dict:
         for name in ("cost_usd", "costUSD"):
@@ -342,15 +347,14 @@ def _dict(value: object) -> dict[str, Any]:
 
 
 def _usd(value: object) -> Decimal | None:
-    """Return a number of dollars as the decimal it was written as."""
-    if type(value) is float:
-        return Decimal(repr(value)) if isfinite(value) and value >= 0 else None
-    if type(value) is int:
-        return Decimal(value) if 0 <= value < 10**18 else None
-    if type(value) is str and len(value) <= 40:
-        try:
-            parsed = Decimal(value)
-        except InvalidOperation:
+    """Return a number of dollars (or of parts of one) as the decimal it was written as."""
+    try:
+        if type(value) is float or type(value) is int:
+            number = Decimal(repr(value))
+        elif type(value) is str and len(value) <= 40:
+            number = Decimal(value)
+        else:
             return None
-        return parsed if parsed.is_finite() and 0 <= parsed < 10**9 else None
-    return None
+    except (InvalidOperation, ValueError):  # ValueError: an integer of too many digits
+        return None
+    return number if number.is_finite() and 0 <= number < _MOST_USD else None

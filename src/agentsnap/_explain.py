@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentsnap._amount import NO_COST, UNKNOWN_COST, UNKNOWN_TOKENS, sum_usd
-from agentsnap._ledger import UNFINISHED, Ledger
+from agentsnap._amount import NO_COST, UNKNOWN_COST, UNKNOWN_TOKENS, sum_usd, usd_digits
+from agentsnap._ledger import MISSING, UNFINISHED, Ledger
 from agentsnap._prices import CallCost, Prices
 from agentsnap._reading import read_records
 from agentsnap.errors import SnapError
@@ -58,7 +58,7 @@ class ExplainedCall:
                 {
                     "kind": line.kind,
                     "count": line.count,
-                    "usd_per": None if line.unit_price is None else str(line.unit_price),
+                    "usd_per": None if line.unit_price is None else usd_digits(line.unit_price),
                     "per": line.per,
                     "above": line.above,
                     "cost_usd": _text(line.cost),
@@ -151,6 +151,9 @@ def explain(source: Sources, run: str, *, prices: Prices | None = None) -> Expla
             calls[record.run_id].append(
                 ExplainedCall(record.step, record.writer, record.ts, record.model, None, cost)
             )
+    for incomplete in ledger.incomplete:
+        ledger.tell(incomplete, 0, MISSING)
+        sums[incomplete] = sums.get(incomplete, NO_COST) + UNKNOWN_COST
     run_id = _chosen(run, calls)
     children = {child: sums.get(child, NO_COST) for child in ledger.descendants(run_id)}
     total = sums.get(run_id, NO_COST)
@@ -180,4 +183,4 @@ def _chosen(run: str, calls: dict[str, list[ExplainedCall]]) -> str:
 
 
 def _text(amount: Usd) -> str | None:
-    return None if amount.value is None else f"{amount.value.normalize():f}"
+    return None if amount.value is None else usd_digits(amount.value)

@@ -20,11 +20,13 @@ from agent_step_log import Record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["UNFINISHED", "Ledger", "Problem", "RunState"]
+__all__ = ["MISSING", "UNFINISHED", "Ledger", "Problem", "RunState"]
 
 _MOST_PROBLEMS = 1000
 _NO_HEADER = -1.0
-#: What `unfinished` says of a call.
+#: Of a run in `incomplete`.
+MISSING = "calls of a run are missing, as it says itself"
+#: Of a call that `unfinished` yields.
 UNFINISHED = "it began and has no end: what it cost is not known"
 
 
@@ -82,6 +84,8 @@ class RunState:
     #: model calls that have begun, without an end so far
     begun: dict[tuple[str | None, int], Record] = field(default_factory=dict)
     wrappers: int = 0
+    #: the input of every call so far was told exactly
+    is_input_whole: bool = True
 
 
 class Ledger:
@@ -92,6 +96,8 @@ class Ledger:
         problems: What does not add up; at most 1,000, `problem_count` counts on.
         wrapper_count: Model calls that were not counted because others were made inside them.
         repeated_count: Records that were there twice.
+        incomplete: Runs that say at their end that calls of theirs are missing in the log (a subagent
+            whose transcript is gone).
     """
 
     def __init__(self, *, watches_tools: bool = False) -> None:
@@ -100,6 +106,7 @@ class Ledger:
         self.problem_count = 0
         self.wrapper_count = 0
         self.repeated_count = 0
+        self.incomplete: list[str] = []
         self._watches_tools = watches_tools
 
     def take(self, record: Record) -> RunState | None:
@@ -205,6 +212,8 @@ class Ledger:
         total.calls += 1
         if put is None or out is None:
             total.is_whole = False
+        if put is None or record.bounds is not None:
+            state.is_input_whole = False
         total.input_tokens += put or 0
         total.output_tokens += out or 0
         if record.parent is not None:
@@ -243,6 +252,9 @@ class Ledger:
     def _end(self, state: RunState, record: Record) -> None:
         state.tools.clear()
         totals = record.totals if type(record.totals) is dict else None
+        bounds = totals.get("bounds") if totals is not None else None
+        if type(bounds) is dict and bounds.get("input_tokens") == "lower" and state.is_input_whole:
+            self.incomplete.append(record.run_id)
         # What a run of several writers came to, none of them may have been able to read.
         if totals is None or "bounds" in totals or state.wrappers or state.voided or len(state.reached) > 1:
             return

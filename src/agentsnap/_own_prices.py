@@ -55,6 +55,8 @@ PRICE_KEYS = {
     "web_search": 1_000,
     "request": 1_000,
 }
+_MOST_USD = 10**9
+_MOST_DECIMALS = 20
 _OTHER_KEYS = ("model", "provider", "tier", "from", "above")
 _KEYS = (*_OTHER_KEYS, *PRICE_KEYS)
 _TABLE = re.compile(r"\s*\[\[\s*([\"']?)price\1\s*\]\]")
@@ -102,7 +104,9 @@ def read_price_file(path: str | os.PathLike[str]) -> list[OwnPrice]:
         tables = tomllib.loads(text, parse_float=Decimal)
     except UnicodeDecodeError:
         raise PriceFileError(path, "is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise PriceFileError(path, "is nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, or a number of too many digits
         why, line = _toml_error(str(error))
         raise PriceFileError(path, f"is not TOML: {why}", line=line) from None
     return _Reader(path, text).prices(tables)
@@ -159,7 +163,8 @@ class _Reader:
     def _usd(self, key: str, value: object, number: int) -> Decimal:
         if type(value) is int or (isinstance(value, Decimal) and value.is_finite()):
             price = Decimal(value)
-            if price >= 0:
+            digits = price.as_tuple().exponent
+            if 0 <= price < _MOST_USD and type(digits) is int and digits >= -_MOST_DECIMALS:
                 return price
         self._fail(f"{key!r} has to be a number of USD, 0 or more, without quotes", key, number=number)
         raise AssertionError

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from agent_step_log import Record
-from agentsnap._amount import NO_COST, UNKNOWN_COST, Amount, Usd, multiply_usd, sum_usd
+from agentsnap._amount import NO_COST, UNKNOWN_COST, Amount, Usd, multiply_usd, scale_usd, sum_usd
 from agentsnap._counts import Counts, counts_of, told_cost
 from agentsnap._own_prices import PRICE_KEYS, OwnPrice, read_price_file
 from agentsnap._price_list import PriceList, Rate, list_provider, own_rate, utc
@@ -296,7 +296,7 @@ def _lines(rate: Rate, counts: Counts) -> list[CostLine]:
             lines.append(CostLine(_words(kind), count, None, per, UNKNOWN_COST, 0, note))
             continue
         price, above = found
-        cost = multiply_usd(count, price).scaleb(-6 if per == 1_000_000 else -3)
+        cost = scale_usd(multiply_usd(count, price), -6 if per == 1_000_000 else -3)
         lines.append(CostLine(_words(kind), count, price, per, Amount(cost, not note), above, note))
     return lines
 

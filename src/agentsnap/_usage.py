@@ -19,9 +19,9 @@ from decimal import Decimal
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from agentsnap._amount import Amount, Tokens, Usd, add_usd
+from agentsnap._amount import Amount, Tokens, Usd, add_usd, scale_usd
 from agentsnap._calendar import Calendar
-from agentsnap._ledger import UNFINISHED, Ledger, Problem
+from agentsnap._ledger import MISSING, UNFINISHED, Ledger, Problem
 from agentsnap._prices import Prices
 from agentsnap._quick import UNIT_DECIMALS, may_be_quick, quick_cost
 from agentsnap._reading import read_records
@@ -205,6 +205,7 @@ def usage_of_records(
     ledger = Ledger(watches_tools=by == "tool")
     key_of = _keys(by, Calendar(timezone), ledger)
     cells: dict[str | None, dict[str | None, _Cell]] = {}
+    last: dict[str, _Cell] = {}  # where the last call of a run went
     is_bounded = since is not None or until is not None
     low, high = -inf if since is None else since, inf if until is None else until
 
@@ -228,6 +229,7 @@ def usage_of_records(
         cell = cell_of(record, state)
         if cell is None:
             continue
+        last[record.run_id] = cell
         units = quick_cost(record, prices.rate_of(record).steps) if may_be_quick(record) else None
         if units is not None:
             cell.add_quickly(record, units)
@@ -240,6 +242,9 @@ def usage_of_records(
         cell = cell_of(record, state)
         if cell is not None:
             cell.add_unfinished(record)
+    for run_id in ledger.incomplete:
+        if run_id in last:
+            last[run_id].miss(MISSING)
     if by == "session":
         cells = _by_session(cells, ledger)
     groups = [_group(key, row) for key, row in cells.items()]
@@ -331,10 +336,14 @@ class _Cell:
         """Add a call of which only the beginning is there."""
         self.calls += 1
         self.runs.add(record.run_id)
+        self.miss(UNFINISHED)
+        self._span(record.ts, record.ts)
+
+    def miss(self, why: str) -> None:
+        """Make every sum a lower bound."""
         self.whole = [False, False, False, False, False]
         self.is_whole = False
-        self.notes[UNFINISHED] += 1
-        self._span(record.ts, record.ts)
+        self.notes[why] += 1
 
     def add_quickly(self, record: Record, units: int) -> None:
         """Add an ordinary call; see `agentsnap._quick`."""
@@ -357,7 +366,7 @@ class _Cell:
 
     def usd(self) -> Usd:
         """Return the cost."""
-        return Amount(add_usd(self.cost, Decimal(self.units).scaleb(-UNIT_DECIMALS)), self.is_whole)
+        return Amount(add_usd(self.cost, scale_usd(Decimal(self.units), -UNIT_DECIMALS)), self.is_whole)
 
     def merge(self, other: _Cell) -> None:
         self.calls += other.calls

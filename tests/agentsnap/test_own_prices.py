@@ -168,6 +168,15 @@ class TestMistakes:
         with pytest.raises(PriceFileError, match="unknown key 'zzz'; known are model, provider, tier"):
             read_price_file(price_file('[[price]]\nmodel = "m"\nzzz = 1\n'))
 
+    @pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "9" * 5000, "inf"])
+    def test_number_without_measure_is_told(self, price_file: Any, number: str) -> None:
+        with pytest.raises(PriceFileError):
+            read_price_file(price_file(f'[[price]]\nmodel = "m"\ninput = {number}\n'))
+
+    def test_nesting_without_measure_is_told(self, price_file: Any) -> None:
+        with pytest.raises(PriceFileError):
+            read_price_file(price_file("a = " + "[" * 100_000))
+
     def test_bytes_that_are_no_text_are_told(self, price_file: Any) -> None:
         with pytest.raises(PriceFileError, match="is not UTF-8 text"):
             read_price_file(price_file(b"\xff\xfe"))

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_step_log.errors import MissingExtraError
-from agentsnap import OwnPrice, Prices
+from agentsnap import OwnPrice, Prices, format_usd
 from agentsnap._quick import UNIT_DECIMALS, may_be_quick, quick_cost
 from tests.agentsnap.golden import TS
 from tests.agentsnap.records import call, record
@@ -389,6 +389,20 @@ class TestOwnPrices:
         own = Prices([OwnPrice("llama*", {"input": Decimal(0), "output": Decimal(0)})])
 
         check(own.cost_of(record(model="llama3", provider=None)), "exact", "0*0")
+
+
+class TestArithmetic:
+    def test_callers_decimal_context_changes_no_digit(self) -> None:
+        with localcontext(prec=2):
+            found = cost(input_tokens=123_457, output_tokens=98_765)
+            told = cost(usage={"cost_in_usd_ticks": 1_330_512_345})
+
+        check(found, "exact", "123457*3 + 98765*15")
+        assert told.amount.value == Decimal("0.1330512345")
+
+    @pytest.mark.parametrize("odd", [1e308, 10**30, "9" * 39, 5e-324])
+    def test_cost_without_measure_stays_printable(self, odd: Any) -> None:
+        format_usd(PRICES.cost_of(call(usage={"cost": odd})).amount)
 
 
 class TestRecordsOfAnyForm:

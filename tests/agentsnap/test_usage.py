@@ -354,6 +354,25 @@ class TestUnfinished:
         assert table(call(), {**BEGUN, "of": "tool_call"}).total.calls == 1
 
 
+class TestIncompleteRuns:
+    def test_run_that_says_calls_are_missing_is_a_lower_bound(self) -> None:
+        bounds = {"input_tokens": "lower", "output_tokens": "lower"}
+        end = {**start(), "type": "run_end", "status": "ok", "totals": {"bounds": bounds}}
+
+        found = table(start(), call(), end)
+
+        assert (found.total.cost.exactness, found.total.input.exactness) == ("partial", "partial")
+        assert found.total.notes == {"calls of a run are missing, as it says itself": 1}
+
+    def test_bounds_that_its_calls_explain_say_no_more(self) -> None:
+        bounds = {"output_tokens": "lower"}
+        end = {**start(), "type": "run_end", "status": "ok", "totals": {"bounds": bounds}}
+
+        found = table(start(), call(bounds=bounds), end)
+
+        assert (found.total.input.exactness, found.total.output.exactness) == ("exact", "partial")
+
+
 class TestSources:
     def test_several_are_added_up(self, tmp_path: Path) -> None:
         first = write(tmp_path / "a.jsonl", call(run_id="a"))

@@ -8,7 +8,7 @@ from agent_stack._render.figures import many, moment
 from agent_stack._render.lines import Line
 from agent_stack._render.notes import short_ids
 from agent_stack._render.table import Cell, Column, render_table
-from agentsnap import format_tokens, format_usd
+from agentsnap import format_tokens, format_usd, usd_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,26 +39,33 @@ def render_usage(table: UsageTable, width: int, *, has_models: bool) -> Iterator
     """Yield a row for each group (and with *has_models* for each model below it), the total, the remarks."""
     names = _names(table)
     shows_models = table.by != "model" and not has_models
+    # Columns in which nothing is known would be questions only.
+    caches = table.total.cache_read.value is not None or table.total.cache_write.value is not None
     columns = [
         Column(_TITLES.get(table.by, table.by.upper()), least=12, most=44),
         *([Column("MODELS", least=14, most=44, rank=1)] if shows_models else []),
         Column("CALLS", is_right=True, rank=2),
         Column("INPUT", is_right=True),
         Column("OUTPUT", is_right=True),
-        Column("CACHE WRITE", is_right=True, rank=3),
-        Column("CACHE READ", is_right=True, rank=3),
+        *(
+            [Column(title, is_right=True, rank=3) for title in ("CACHE WRITE", "CACHE READ")]
+            if caches
+            else []
+        ),
         Column("TOTAL", is_right=True, rank=1),
         Column("COST", is_right=True),
     ]
     rows: list[list[Cell]] = []
     for group in table.groups:
-        rows.append(_row(names[group.key], "bold", group, shows_models=shows_models))
+        rows.append(_row(names[group.key], "bold", group, shows_models=shows_models, caches=caches))
         if has_models and table.by != "model":
             rows += [
-                _row(f"└ {part.key or _NOBODY['model']}", "dim", part, shows_models=False)
+                _row(f"└ {part.key or _NOBODY['model']}", "dim", part, shows_models=False, caches=caches)
                 for part in group.models
             ]
-    rows.append(_row("total", "head", table.total, shows_models=shows_models, lists_models=False))
+    rows.append(
+        _row("total", "head", table.total, shows_models=shows_models, caches=caches, lists_models=False)
+    )
     lines = list(render_table(columns, rows, width))
     for at, drawn in enumerate(lines):
         if at == len(lines) - 1 and len(lines) > 2:
@@ -76,16 +83,16 @@ def _names(table: UsageTable) -> Mapping[str | None, str]:
     return names
 
 
-def _row(name: str, style: str, group: Group, *, shows_models: bool, lists_models: bool = True) -> list[Cell]:
+def _row(
+    name: str, style: str, group: Group, *, shows_models: bool, caches: bool, lists_models: bool = True
+) -> list[Cell]:
     models = [part.key or "?" for part in group.models] if lists_models else []
+    cached = [group.cache_write, group.cache_read] if caches else []
     return [
         (name, style),
         *([(", ".join(models), "dim")] if shows_models else []),
         (f"{group.calls:,}", ""),
-        *[
-            _cell(amount)
-            for amount in (group.input, group.output, group.cache_write, group.cache_read, group.total)
-        ],
+        *[_cell(amount) for amount in (group.input, group.output, *cached, group.total)],
         (format_usd(group.cost), "bold" if group.cost.exactness == "exact" else "warn"),
     ]
 
@@ -107,7 +114,8 @@ def _remarks(table: UsageTable) -> Iterator[Line]:
         text = f"{many(table.repeated_count, 'model call')} left out: there twice."
         yield Line("  · ", "dim").add(text, "dim")
     yield from _problems(table.problems, table.problem_count)
-    yield Line("  Cached tokens are part of the input.", "dim")
+    if table.total.cache_read.value or table.total.cache_write.value:
+        yield Line("  Cached tokens are part of the input.", "dim")
     if table.price_version is not None:
         yield Line(f"  Prices: {table.price_version}, of each call's day, without tax.", "dim")
 
@@ -163,7 +171,7 @@ def _call(call: ExplainedCall) -> Iterator[Line]:
 
 def _texts(line: CostLine) -> tuple[str, str, str, str]:
     per = "M" if line.per == 1_000_000 else f"{line.per:,}"
-    price = "?" if line.unit_price is None else f"${line.unit_price.normalize():f}"
+    price = "?" if line.unit_price is None else f"${usd_digits(line.unit_price)}"
     size = f" (prompt over {line.above:,})" if line.above else ""
     return line.kind, f"{line.count:,}", f"{price}/{per}{size}", _all_digits(line.cost)
 
@@ -171,7 +179,7 @@ def _texts(line: CostLine) -> tuple[str, str, str, str]:
 def _all_digits(amount: Amount[Decimal]) -> str:
     if amount.value is None:
         return "?"
-    return f"{'' if amount.exactness == 'exact' else '≥ '}${amount.value.normalize():f}"
+    return f"{'' if amount.exactness == 'exact' else '≥ '}${usd_digits(amount.value)}"
 
 
 def _sum(label: str, amount: Amount[Decimal]) -> Line:
