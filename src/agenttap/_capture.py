@@ -99,6 +99,7 @@ class Capture:
         "_hash",
         "_held",
         "_is_ended",
+        "_taken",
         "api",
         "body",
         "chunks",
@@ -161,7 +162,7 @@ class Capture:
         self.n = 0
         self.is_attributed = True
         self.place: tuple[int, int] | None = None
-        self._held = 0
+        self._held = self._taken = 0
         self._flush_at = self.t_request + FLUSH_S
         self._is_ended = False
         # What the recorder is to be told and has been told: 1 begun, 2 sent, 3 ended.
@@ -244,6 +245,11 @@ class Capture:
         if self._held > FLUSH_BYTES or now > self._flush_at:
             self._flush(now)
 
+    @property
+    def received(self) -> int:
+        """Bytes of the response's body that have come."""
+        return self._taken + self._held
+
     def _flush(self, now: float) -> None:
         if self.t_first_byte is None and self.chunks:
             self.t_first_byte = self.chunks[0][0]
@@ -253,6 +259,7 @@ class Capture:
         if self._flush_at == 0.0 and self._held <= FLUSH_BYTES:
             self._flush_at = now + FLUSH_S
             return
+        self._taken += self._held
         self._held = 0
         self._flush_at = now + FLUSH_S
         self.recorder.part(self)

@@ -252,9 +252,8 @@ class _Read:
     """The reading of one response."""
 
     __slots__ = (
-        "_chunk",
         "capture",
-        "count",
+        "chunk",
         "failure",
         "incomplete",
         "is_framing",
@@ -264,8 +263,7 @@ class _Read:
 
     def __init__(self, capture: Capture, incomplete: type) -> None:
         self.capture, self.incomplete = capture, incomplete
-        self._chunk = capture.chunk
-        self.count = 0
+        self.chunk = capture.chunk
         #: The next `_safe_read` is a piece of the body; any other is framing.
         self.is_piece_next = False
         #: urllib3 reads a chunk's length, and closes before it says what is wrong with one.
@@ -285,12 +283,6 @@ class _Read:
         setattr(response, MARK, None)
         response.__class__ = type(response).__mro__[1]
 
-    def take(self, data: Any) -> None:
-        """Take *data*, a piece of the body."""
-        if data:
-            self.count += len(data)
-            self._chunk(data)
-
     def fail(self, error: BaseException) -> None:
         """Note what a read raised, and take what it got before that."""
         self._take_partial(error)
@@ -301,8 +293,8 @@ class _Read:
         self.failure = error
 
     def _take_partial(self, error: BaseException) -> None:
-        if type(error) is IncompleteRead:
-            self.take(error.partial)
+        if type(error) is IncompleteRead and error.partial:
+            self.chunk(error.partial)
 
     def look(self, response: Any, is_dry: bool) -> None:
         """End the exchange if *response* has been read to its end; *is_dry*: a read gave nothing."""
@@ -315,7 +307,7 @@ class _Read:
         else:
             return
         if missing:
-            self.end(response, "error", self.incomplete(self.count, missing))
+            self.end(response, "error", self.incomplete(self.capture.received, missing))
         else:
             self.end(response, "eof")
 
@@ -354,6 +346,8 @@ def _reading(base: Any) -> type:
     if made is not None:
         return made
 
+    safe_read = base._safe_read
+
     class Reading(base):  # type: ignore[misc]
         __slots__ = ()
 
@@ -383,24 +377,27 @@ def _reading(base: Any) -> type:
             except BaseException as error:
                 read.fail(error)
                 raise
-            read.take(data)
+            if data:
+                read.chunk(data)
             read.look(self, not data and amount != 0)
             return data
 
         def _safe_read(self, amt: int) -> Any:
             read: _Read = self._agenttap
-            is_piece = read.is_piece_next
+            if not read.is_piece_next:
+                try:
+                    return safe_read(self, amt)
+                except BaseException as error:
+                    read.failure = error
+                    raise
             read.is_piece_next = False
             try:
-                data = base._safe_read(self, amt)
+                data = safe_read(self, amt)
             except BaseException as error:
-                if is_piece:
-                    read.fail(error)
-                else:
-                    read.failure = error
+                read.fail(error)
                 raise
-            if is_piece:
-                read.take(data)
+            if data:
+                read.chunk(data)
             return data
 
         def close(self) -> None:

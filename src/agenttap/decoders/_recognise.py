@@ -7,6 +7,7 @@ recognised; counting tokens, embeddings, batches, lists of models are not.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from agenttap.decoders._providers import path_of
 
@@ -52,11 +53,16 @@ def recognise(method: str, url: str, body: bytes | None) -> str | None:
     """
     if method != "POST" and method.upper() != "POST":
         return None
+    path, kind, publisher = _place(url)
+    return _unknown(path, body) if kind is None else _by_path(kind, path, publisher, body)
+
+
+@lru_cache(256)
+def _place(url: str) -> tuple[str, str | None, str | None]:
+    """Return the path, what it looks like, and the publisher in it; a client asks for the same few."""
     path = path_of(url)
     found = _PATH.search(path)
-    if found is None:
-        return _unknown(path, body)
-    return _by_path(found.lastgroup or "", path, found["publisher"], body)
+    return (path, None, None) if found is None else (path, found.lastgroup or "", found["publisher"])
 
 
 def _by_path(kind: str, path: str, publisher: str | None, body: bytes | None) -> str | None:
