@@ -32,6 +32,8 @@ __all__ = ["Joiner", "Read", "Run"]
 _FIRST_LOOK = 4
 #: Fewer are not worth a run.
 _SHORTEST = 4
+#: Bytes of a message that may have a shape; of longer ones there are few.
+_LONGEST = 4096
 #: Shapes of one body: text, thoughts, and a few calls side by side.
 _MOST_SHAPES = 8
 
@@ -44,8 +46,10 @@ _OPEN = re.compile(
     rb'|created|created_at|[A-Za-z_]*+(?:(?<=_tokens)|(?<=okenCount)|(?<=en_count)))"\s*+:\s*+)'
     rb"(?:%b|%b)" % (_MARK, _NUMBER)
 )
-#: What stands for the text, and for what is open besides, in a form; JSON holds neither.
-_TEXT_HERE, _OPEN_HERE = b"\1", b"\2"
+# Anthropic pads its events with spaces before the last brace.
+_PADDING = re.compile(rb" *+(?=\}\s*+\Z)")
+#: What stands in a form for the text, for what is open besides, and for padding; JSON holds none of them.
+_TEXT_HERE, _OPEN_HERE, _PADDING_HERE = b"\1", b"\2", b"\3"
 _OPENED = rb"\1" + _OPEN_HERE
 
 _decode_text = msgspec.json.Decoder(str).decode
@@ -204,6 +208,8 @@ _MOST_KNOWN = 512
 def _form(api: str, event: Event) -> bytes | None:
     """Return the message with marks in the place of what its shape leaves open; None if it has no shape."""
     raw = event.raw
+    if len(raw) > _LONGEST:
+        return None
     try:
         [(_, container, key)] = deltas(api, event.data)
         [(start, stop)] = [
@@ -213,9 +219,10 @@ def _form(api: str, event: Event) -> bytes | None:
         ]
     except Exception:  # noqa: BLE001  none, several, or a hostile one: it is read alone
         return None
-    if _TEXT_HERE in raw or _OPEN_HERE in raw:
+    if any(mark in raw for mark in (_TEXT_HERE, _OPEN_HERE, _PADDING_HERE)):
         return None
-    return _OPEN.sub(_OPENED, raw[:start]) + _TEXT_HERE + _OPEN.sub(_OPENED, raw[stop:])
+    behind = _PADDING.sub(_PADDING_HERE, raw[stop:], count=1)
+    return _OPEN.sub(_OPENED, raw[:start]) + _TEXT_HERE + _OPEN.sub(_OPENED, behind)
 
 
 @lru_cache(maxsize=64)
@@ -225,7 +232,7 @@ def _strings(key: str) -> re.Pattern[bytes]:
 
 
 def _compiled(form: bytes) -> _Shape:
-    regex = re.escape(form).replace(_TEXT_HERE, b"(%b)" % _TEXT)
+    regex = re.escape(form).replace(_TEXT_HERE, b"(%b)" % _TEXT).replace(_PADDING_HERE, b" *+")
     regex = regex.replace(_OPEN_HERE, b"(%b|%b)" % (_MARK, _NUMBER))
     pattern = re.compile(b"(%b)" % regex)
     text = 2 + form[: form.index(_TEXT_HERE)].count(_OPEN_HERE)

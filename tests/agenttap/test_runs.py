@@ -113,6 +113,19 @@ class TestRuns:
 
         assert [each.arguments for each in facts.calls] == ["a" * 40] * 2
 
+    def test_padding_with_spaces_may_differ(self) -> None:
+        parts = [chat(text).replace(b"]}\n", b"]" + b" " * (len(text) % 3) + b"}\n") for text in words(120)]
+
+        events = cut(b"".join(parts))
+
+        assert len(runs(events)) == 1
+        assert singles(events) == one_by_one(b"".join(parts))
+
+    def test_long_messages_are_read_one_by_one(self) -> None:
+        body = b"".join(chat(text + " " * 5000) for text in words(30))
+
+        assert runs(cut(body)) == []
+
     def test_two_texts_that_alternate_are_kept_apart(self) -> None:
         def thought(text: str) -> bytes:
             return chat(text).replace(b'"content"', b'"reasoning"')
