@@ -78,7 +78,8 @@ _BARE: dict[str, tuple[str, str]] = {
         (
             "SELECT task_type, quantile_cont(ms, 0.95) "
             "FROM (SELECT run_id, any_value(task_type) AS task_type, "
-            "any_value(status) AS status, (max(ts) - min(ts)) * 1000 AS ms FROM {log} GROUP BY run_id) "
+            "any_value(status) AS status, round((max(ts) - min(ts)) * 1000) AS ms "
+            "FROM {log} GROUP BY run_id) "
             "WHERE status = 'ok' GROUP BY task_type ORDER BY task_type"
         ),
     ),
@@ -254,7 +255,7 @@ def _by_task(records: Iterator[dict[str, Any]]) -> list[tuple[Any, ...]]:
     found: defaultdict[str, list[float]] = defaultdict(list)
     for run_id, task in tasks.items():
         if status.get(run_id) == "ok":
-            found[task].append((spans[run_id][1] - spans[run_id][0]) * 1000)
+            found[task].append(round((spans[run_id][1] - spans[run_id][0]) * 1000))
     return [(task, _p95(values)) for task, values in sorted(found.items())]
 
 
