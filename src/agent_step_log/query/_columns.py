@@ -105,7 +105,7 @@ def typed(key: str) -> str:
     match KEYS[key]:
         case "text":
             number = f"WHEN substr({raw}, 1, 1) IN ({_listed('-0123456789')}) THEN {raw}"
-            return f"CASE WHEN starts_with({raw}, '\"') THEN \"{key}\"->>'$' {number} END"
+            return f"CASE WHEN starts_with({raw}, '\"') THEN json_extract_string(\"{key}\", '$') {number} END"
         case "int":
             # A cast alone would round 2.5; a string keeps its quotes here, and fails it.
             return f"CASE WHEN contains({raw}, '.') OR contains({raw}, 'e') THEN NULL ELSE TRY_CAST({raw} AS BIGINT) END"
@@ -225,7 +225,12 @@ VIEWS: dict[str, tuple[Column, ...]] = {
         Column("cache_read_tokens", "BIGINT", "tokens", _TOLD),
         Column("cache_write_tokens", "BIGINT", "tokens", _TOLD),
         Column("reasoning_tokens", "BIGINT", "tokens", _TOLD),
-        Column("tokens_known", "BOOLEAN", "", "every model call told input and output; else sums are lower bounds"),
+        Column(
+            "tokens_known",
+            "BOOLEAN",
+            "",
+            "every model call told input and output; else sums are lower bounds",
+        ),
         Column("p50_ms", "DOUBLE", "ms", "median duration of its model and tool calls, interpolated"),
         Column("p95_ms", "DOUBLE", "ms", "95th percentile of the same"),
         Column("error", "VARCHAR", "", "the message of what ended it"),

@@ -24,6 +24,7 @@ from agent_step_log._runs import SILENT_S
 from agent_step_log._sources import is_compressed, log_files
 from agent_step_log.errors import LogTooNewError, MissingExtraError
 from agent_step_log.query import _views
+from agent_step_log.query._columns import VIEWS
 from agent_step_log.query._copies import Examined, examine
 from agent_step_log.query._live import this_machine
 from agent_step_log.query._queries import checked, explained
@@ -110,7 +111,8 @@ class Logs:
         self._object_bytes = _OBJECT_BYTES
         self._copy_count = 0
         self._filled: set[Need] = set()  # tables that hold what the files now say
-        self._made: object = None  # what the views were made from
+        self._read: tuple[tuple[str, str], ...] = ()  # what the engine reads
+        self._made: dict[str, Any] = {}  # schema to the views in it; "lines" to the size it was made for
         self._is_closed = False
         try:
             _require_duckdb()
@@ -237,10 +239,15 @@ class Logs:
 
         # As lean as can be each time: what the last query needed, this one may not.
         met = self._filled & {Need.OPEN}
+        names = _named_in(query)
         while True:
             try:
-                connection = self._ready(met)
+                connection = self._ready(met, names)
                 connection.execute(query, params)
+            except duckdb.CatalogException as error:
+                if names == list(VIEWS):
+                    raise explained(error, query) from None
+                names = list(VIEWS)
             except duckdb.Error as error:
                 self._mend(error, met, query)
             else:
@@ -270,24 +277,23 @@ class Logs:
             return self._stand_in(path, is_duplicate=_DUPLICATE in text)
         raise explained(error, query) from None
 
-    def _ready(self, met: set[Need]) -> duckdb.DuckDBPyConnection:
-        """Return a connection on which every view stands, made ready for what is in *met*."""
+    def _ready(self, met: set[Need], names: Iterable[str]) -> duckdb.DuckDBPyConnection:
+        """Return a connection on which the views *names* stand, made ready for what is in *met*."""
         if self._engine is None:
             self._engine = self._opened()
         engine = self._engine
         places = self._places()
-        made = frozenset(met), self._object_bytes, places
-        if made != self._made:
+        if places != self._read:
             engine.execute("DELETE FROM inside.files")
             if places:
                 engine.execute(f"INSERT INTO inside.files VALUES {', '.join(map(_row, places))}")
-            _set_files(engine)
-            engine.execute(_views.lines_view(object_bytes=self._object_bytes))
-            for statement in _views.views(met, SILENT_S):
-                engine.execute(statement)
-            self._made = made
+            self._read = places
         connection = engine.cursor()
         _set_files(connection)
+        if self._made.get("lines") != self._object_bytes:
+            connection.execute(_views.lines_view(object_bytes=self._object_bytes))
+            self._made["lines"] = self._object_bytes
+        self._use_views(connection, met, names)
         if Need.MACHINE in met:
             for statement in _machine():
                 connection.execute(statement)
@@ -298,11 +304,25 @@ class Logs:
                 self._filled.add(need)
         return connection
 
+    def _use_views(self, connection: duckdb.DuckDBPyConnection, met: set[Need], names: Iterable[str]) -> None:
+        """Make those of the views *names* that have not been made for *met*, and have *connection* see them."""
+        # To make a view takes as long as a small query. So each state has a schema, and keeps what it has.
+        schema = "_".join(["views", *sorted(need.name.lower() for need in met)])
+        if schema not in self._made:
+            connection.execute(f"CREATE SCHEMA {schema}")
+            connection.execute(_views.step_lines_view(met))
+        done = self._made.setdefault(schema, set())
+        connection.execute(f"USE {schema}")
+        for name in names:
+            if name not in done:
+                connection.execute(_views.view(name, met, SILENT_S))
+        done.update(names)
+
     def _opened(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 
         engine = duckdb.connect()
-        self._made, self._filled = None, set()
+        self._made, self._read, self._filled = {}, (), set()
         engine.execute(f"SET temp_directory = {_text(self._folder.name)}")
         # Names in a query are views, never variables of the caller.
         engine.execute("SET python_enable_replacements = false")
@@ -324,7 +344,10 @@ class Logs:
             if path not in self._copies and not _is_plain(path):
                 self._link(path)
         return tuple(
-            (str(self._copies[path].path if path in self._copies else path), os.fsencode(path).decode(errors="replace"))
+            (
+                str(self._copies[path].path if path in self._copies else path),
+                os.fsencode(path).decode(errors="replace"),
+            )
             for path in self._files
         )
 
@@ -333,7 +356,9 @@ class Logs:
         places = {str(copy.path): path for path, copy in self._copies.items()}
         named = _FAULT.search(text)
         if named is not None:
-            return places.get(named["file"], Path(named["file"]) if Path(named["file"]) in self._files else None)
+            return places.get(
+                named["file"], Path(named["file"]) if Path(named["file"]) in self._files else None
+            )
         # Of a compressed file that is damaged the engine says what, not always where.
         compressed = [path for path in self._files if is_compressed(path)]
         for path in compressed:
@@ -350,27 +375,30 @@ class Logs:
             self._copy(path, anew=True)
             return
         self._copy(path, anew=is_duplicate)
-        if is_duplicate or self._engine is None:
+        if is_duplicate:
             return
-        connection = self._engine.cursor()
-        _set_files(connection)
-        try:
-            rows = connection.execute(_views.faulty()).fetchall()
-        except Exception:  # noqa: BLE001  it will be told of them one at a time
-            return
-        places = {place: origin for origin, (place, _) in zip(self._files, self._places(), strict=True)}
-        for (place,) in rows:
-            origin = places.get(place)
-            if origin is not None and origin != path:
-                self._copy(origin, anew=False)
+        for each in self._told_by(_views.faulty(), otherwise=[]):
+            if each != path:
+                self._copy(each, anew=False)
 
     def _copy_later_formats(self) -> None:
-        assert self._engine is not None  # it was asked
+        # What has been copied ends before the later format.
+        left = [path for path in self._files if path not in self._copies]
+        for path in self._told_by(_views.later_formats(), otherwise=left):
+            self._copy(path, anew=False)
+
+    def _told_by(self, statement: str, *, otherwise: list[Path]) -> list[Path]:
+        """Return the files *statement* gives; *otherwise* where the engine cannot read them all."""
+        import duckdb
+
+        assert self._engine is not None  # it has been asked
         connection = self._engine.cursor()
         _set_files(connection)
-        places = {place: origin for origin, (place, _) in zip(self._files, self._places(), strict=True)}
-        for (place,) in connection.execute(_views.later_formats()).fetchall():
-            self._copy(places[place], anew=False)
+        files = {place: path for path, (place, _) in zip(self._files, self._places(), strict=True)}
+        try:
+            return [files[place] for (place,) in connection.execute(statement).fetchall() if place in files]
+        except duckdb.Error:
+            return otherwise
 
 
 _SHUT = (
@@ -380,7 +408,16 @@ _SHUT = (
     "allow_community_extensions = false",
     "lock_configuration = true",
 )
-_DECOMPRESSING = re.compile(r"gzip|zstd|decompress|compressed", re.IGNORECASE)
+_DECOMPRESSING = re.compile(r"gzip|zstd|compress|frame|checksum|corrupt", re.IGNORECASE)
+
+
+def _named_in(query: str) -> list[str]:
+    """Return the views *query* names, or all when it asks which there are."""
+    words = set(re.findall(r"[a-z_]+", query.lower()))
+    asks = words & {"show", "information_schema"} or any(
+        word.startswith(("duckdb_", "pragma_")) for word in words
+    )
+    return list(VIEWS) if asks else [name for name in VIEWS if name in words]
 
 
 def _set_files(connection: duckdb.DuckDBPyConnection) -> None:
@@ -399,7 +436,9 @@ def _machine() -> Iterable[str]:
     yield f"SET VARIABLE _host = {_text(machine.host)}"
     yield f"SET VARIABLE _boot = {boot}"
     yield f"SET VARIABLE _now = {time()!r}::DOUBLE"
-    alive = ", ".join(f"{pid}: {-1.0 if since is None else since!r}" for pid, since in machine.processes.items())
+    alive = ", ".join(
+        f"{pid}: {-1.0 if since is None else since!r}" for pid, since in machine.processes.items()
+    )
     yield f"SET VARIABLE _processes = MAP {{{alive}}}::MAP(BIGINT, DOUBLE)"
 
 
@@ -414,7 +453,9 @@ def _row(place: tuple[str, str]) -> str:
 def _is_plain(path: Path) -> bool:
     """Whether the engine takes this name for the file of that name."""
     name = str(path)
-    return _MAGIC.search(name) is None and name.isprintable() and name.encode(errors="ignore").decode() == name
+    return (
+        _MAGIC.search(name) is None and name.isprintable() and name.encode(errors="ignore").decode() == name
+    )
 
 
 def _require_duckdb() -> None:

@@ -21,7 +21,17 @@ from agent_step_log.query._zone import day_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Need", "faulty", "headers_table", "later_formats", "lines_view", "open_table", "tables", "views"]
+__all__ = [
+    "Need",
+    "faulty",
+    "headers_table",
+    "later_formats",
+    "lines_view",
+    "open_table",
+    "step_lines_view",
+    "tables",
+    "view",
+]
 
 _STEPS = ("llm_call", "tool_call", "agent_call")
 
@@ -45,7 +55,7 @@ def lines_view(*, object_bytes: int) -> str:
         "CREATE OR REPLACE VIEW inside.lines AS SELECT * FROM read_json(getvariable('_files'), "
         "format = 'newline_delimited', filename = '_file', hive_partitioning = false, "
         f"maximum_object_size = {object_bytes}, columns = {{{columns}}}) "
-        f"WHERE CASE WHEN \"type\"::VARCHAR = '\"run_start\"' AND ({typed('format')}) > 1 "
+        f'WHERE CASE WHEN "type"::VARCHAR = \'"run_start"\' AND ({typed("format")}) > 1 '
         f"THEN error('{Need.LATER_FORMAT} ' || \"run_id\"::VARCHAR) IS NULL ELSE {_is_record()} END"
     )
 
@@ -56,7 +66,7 @@ def later_formats() -> str:
         "SELECT DISTINCT _file FROM read_json(getvariable('_files'), format = 'newline_delimited', "
         "filename = '_file', hive_partitioning = false, ignore_errors = true, "
         "columns = {\"type\": 'JSON', \"format\": 'JSON'}) "
-        f"WHERE \"type\"::VARCHAR = '\"run_start\"' AND ({typed('format')}) > 1"
+        f'WHERE "type"::VARCHAR = \'"run_start"\' AND ({typed("format")}) > 1'
     )
 
 
@@ -65,7 +75,7 @@ def faulty() -> str:
     return (
         "SELECT _file FROM read_json(getvariable('_files'), format = 'newline_delimited', filename = '_file', "
         "hive_partitioning = false, ignore_errors = true, columns = {\"type\": 'JSON', \"run_id\": 'JSON'}) "
-        "GROUP BY 1 HAVING count(*) > count(\"run_id\")"
+        'GROUP BY 1 HAVING count(*) > count("run_id")'
     )
 
 
@@ -73,7 +83,7 @@ def _is_record() -> str:
     """Return SQL for whether a line has the head of a record; raw JSON shows the type of a value by its first byte."""
     step, ts = '"step"::VARCHAR', '"ts"::VARCHAR'
     return (
-        "starts_with(\"run_id\"::VARCHAR, '\"') AND starts_with(\"type\"::VARCHAR, '\"') "
+        'starts_with("run_id"::VARCHAR, \'"\') AND starts_with("type"::VARCHAR, \'"\') '
         f"AND isfinite(TRY_CAST({ts} AS DOUBLE)) AND CASE WHEN len({step}) < 19 "
         f"THEN ({typed('step')}) IS NOT NULL ELSE regexp_full_match({step}, '-?[0-9]+') END"
     )
@@ -130,29 +140,35 @@ _HEADER_KEYS = ("task_type", "environment", "agent_version")
 _HEADER_ORDER = f'({typed("ts")}) + CASE WHEN "writer" IS NULL THEN 0 ELSE 1e12 END'
 
 
-def views(met: set[Need], silent_s: float) -> Iterable[str]:
-    """Yield SQL that makes every view of `VIEWS`, with what of *met* is ready by now."""
-    yield (
-        "CREATE OR REPLACE VIEW inside.step_lines AS "
-        f"SELECT {', '.join(_quoted(KEYS))}, false AS _is_open FROM inside.lines "
-        f"WHERE {_guarded(_is_type(*_STEPS), met)} "
-        f"UNION ALL SELECT {', '.join(_quoted(KEYS))}, true FROM inside.open"
+def step_lines_view(met: set[Need]) -> str:
+    """Return SQL that makes the lines of steps, which the views of steps stand on."""
+    keys = ", ".join(_quoted(KEYS))
+    return (
+        f"CREATE OR REPLACE VIEW {_step_lines(met)} AS SELECT {keys}, false AS _is_open FROM inside.lines "
+        f"WHERE {_guarded(_is_type(*_STEPS), met)} UNION ALL SELECT {keys}, true FROM inside.open"
     )
-    yield _steps("steps", "true", met)
-    yield _steps("llm_calls", "type = 'llm_call'", met)
-    yield _steps("tool_calls", "type = 'tool_call'", met)
-    yield _steps("agent_calls", "type = 'agent_call'", met)
-    yield _select("events", "inside.lines", _is_type("event"), {}, met)
-    yield _select(
-        "errors",
-        "inside.lines",
-        f"{_is_type(*_STEPS)} AND ({typed('error')}) IS NOT NULL OR {_is_type('run_end')} "
-        f"AND (({typed('error')}) IS NOT NULL OR \"status\"::VARCHAR = '\"error\"')",
-        {"name": _name()},
-        met,
-    )
-    yield _select("records", "inside.lines", "true", {}, met)
-    yield _runs(met, silent_s)
+
+
+def _step_lines(met: set[Need]) -> str:
+    return "inside.step_lines" + ("_and_open" if Need.OPEN in met else "")
+
+
+def view(name: str, met: set[Need], silent_s: float) -> str:
+    """Return SQL that makes the view *name* of `VIEWS`, with what is in *met* at hand."""
+    match name:
+        case "runs":
+            return _runs(met, silent_s)
+        case "events":
+            return _select(name, "inside.lines", _is_type("event"), {}, met)
+        case "records":
+            return _select(name, "inside.lines", "true", {}, met)
+        case "errors":
+            failed = f"({typed('error')}) IS NOT NULL"
+            ended = f'{_is_type("run_end")} AND ({failed} OR "status"::VARCHAR = \'"error"\')'
+            own = {"name": _name('"type"::VARCHAR')}
+            return _select(name, "inside.lines", f"{_is_type(*_STEPS)} AND {failed} OR {ended}", own, met)
+        case _:
+            return _steps(name, met)
 
 
 def _guarded(condition: str, met: set[Need]) -> str:
@@ -164,41 +180,32 @@ def _guarded(condition: str, met: set[Need]) -> str:
     )
 
 
-def _name() -> str:
+def _name(kind: str) -> str:
     return (
-        f"CASE \"type\"::VARCHAR WHEN '\"tool_call\"' THEN {typed('tool')} WHEN '\"llm_call\"' THEN {typed('model')} "
+        f"CASE {kind} WHEN '\"tool_call\"' THEN {typed('tool')} WHEN '\"llm_call\"' THEN {typed('model')} "
         f"WHEN '\"agent_call\"' THEN {typed('agent')} END"
     )
 
 
-def _steps(view: str, condition: str, met: set[Need]) -> str:
-    kind = f"CASE WHEN _is_open THEN coalesce({typed('of')}, 'step') ELSE {typed('type')} END"
+def _steps(name: str, met: set[Need]) -> str:
+    kind = 'CASE WHEN _is_open THEN "of"::VARCHAR ELSE "type"::VARCHAR END'
     duration = f"CASE WHEN _is_open THEN NULL ELSE {typed('duration_ms')} END"
-    name = (
-        f"CASE {kind} WHEN 'tool_call' THEN {typed('tool')} WHEN 'llm_call' THEN {typed('model')} "
-        f"WHEN 'agent_call' THEN {typed('agent')} END"
-    )
     own = {
-        "type": kind,
-        "start_ts": f"coalesce({typed('start_ts')}, ({typed('ts')}) - greatest(coalesce({duration}, 0), 0) / 1000)",
-        "name": name,
+        "type": f"CASE WHEN _is_open THEN coalesce({typed('of')}, 'step') ELSE {typed('type')} END",
+        "start_ts": f"coalesce({typed('start_ts')}, _ts - greatest(coalesce({duration}, 0), 0) / 1000)",
+        "name": _name(kind),
         "duration_ms": duration,
         "status": f"CASE WHEN _is_open THEN 'in_flight' WHEN ({typed('error')}) IS NULL THEN 'ok' ELSE 'error' END",
     }
-    where = "true"
-    if view != "steps":
-        type_ = condition.partition("'")[2].rstrip("'")
-        where = (
-            f"CASE WHEN _is_open THEN \"of\"::VARCHAR = '\"{type_}\"' ELSE \"type\"::VARCHAR = '\"{type_}\"' END"
-        )
-    return _select(view, "inside.step_lines", where, own, met)
+    where = "true" if name == "steps" else f"({kind}) = '\"{name.removesuffix('s')}\"'"
+    return _select(name, _step_lines(met), where, own, met)
 
 
-def _select(view: str, source: str, where: str, own: dict[str, str], met: set[Need]) -> str:
+def _select(name: str, source: str, where: str, own: dict[str, str], met: set[Need]) -> str:
     """Return SQL for a view of one row to a line of *source*."""
     has_headers = Need.HEADERS in met
     columns = []
-    for column in VIEWS[view]:
+    for column in VIEWS[name]:
         if column.name in own:
             value = own[column.name]
         elif column.name in _HEADER_KEYS:
@@ -214,9 +221,9 @@ def _select(view: str, source: str, where: str, own: dict[str, str], met: set[Ne
     header = " LEFT JOIN inside.headers header ON header.of_run = line._run" if has_headers else ""
     run = f", {typed('run_id')} AS _run" if has_headers else ""
     names = ", ".join(_quoted(key for key in KEYS if key not in _HEADER_KEYS))
-    extra = "_is_open" if source == "inside.step_lines" else "_file"
+    extra = "_is_open" if "step_lines" in source else "_file"
     return (
-        f'CREATE OR REPLACE VIEW "{view}" AS SELECT {", ".join(columns)} '
+        f'CREATE OR REPLACE VIEW "{name}" AS SELECT {", ".join(columns)} '
         f"FROM (SELECT {names}, {extra}, {typed('ts')} AS _ts{run} FROM {source} WHERE {where}) line{header}"
     )
 
@@ -248,7 +255,7 @@ def _runs(met: set[Need], silent_s: float) -> str:
             f"THEN coalesce(sum({typed(key)}) FILTER ({model} AND ({typed(key)}) > 0), 0) END AS BIGINT)"
         )
 
-    timed = f'{_is_type("llm_call", "tool_call")} AND ({typed("duration_ms")}) >= 0'
+    timed = f"{_is_type('llm_call', 'tool_call')} AND ({typed('duration_ms')}) >= 0"
     end_struct = (
         f"{{w: {typed('writer')}, ts: {typed('ts')}, status: {typed('status')}, error: {typed('error')}, "
         f"error_type: {typed('error_type')}, error_frames: {typed('error_frames')}}}"
@@ -306,8 +313,8 @@ def _runs(met: set[Need], silent_s: float) -> str:
         "error_frames": "ended.error_frames",
         "models": "coalesce(models, [])",
         "tools": "coalesce(tools, [])",
-        "host": "process->>'host'",
-        "pid": "TRY_CAST(process->>'pid' AS BIGINT)",
+        "host": "json_extract_string(process, '$.host')",
+        "pid": "TRY_CAST(json_extract_string(process, '$.pid') AS BIGINT)",
         "day": day_of("started_at"),
     }
     columns = ", ".join(f'{own.get(column.name, column.name)} AS "{column.name}"' for column in VIEWS["runs"])
@@ -323,10 +330,10 @@ def _status(met: set[Need], silent_s: float) -> str:
     if Need.MACHINE not in met:
         alive = f"CAST(error('{Need.MACHINE} ' || run_id) AS VARCHAR)"
     else:
-        here = "p.process->>'host' IS NOT DISTINCT FROM getvariable('_host')"
-        this_boot = "p.process->>'boot_id' IS NOT DISTINCT FROM getvariable('_boot')"
-        pid = "TRY_CAST(p.process->>'pid' AS BIGINT)"
-        started = "TRY_CAST(p.process->>'started' AS DOUBLE)"
+        here = "json_extract_string(p.process, '$.host') IS NOT DISTINCT FROM getvariable('_host')"
+        this_boot = "json_extract_string(p.process, '$.boot_id') IS NOT DISTINCT FROM getvariable('_boot')"
+        pid = "TRY_CAST(json_extract_string(p.process, '$.pid') AS BIGINT)"
+        started = "TRY_CAST(json_extract_string(p.process, '$.started') AS DOUBLE)"
         since = f"getvariable('_processes')[{pid}]"
         fate = (
             f"CASE WHEN NOT {here} THEN 'unknown' WHEN NOT {this_boot} THEN 'dead' "

@@ -1,0 +1,211 @@
+"""The views against our own reader: the same records, the same counts, whatever the bytes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent_step_log import Record, list_runs, read_log
+from agent_step_log.errors import LogFormatError, StepLogError
+from agent_step_log.query import open_logs
+from tests.agent_step_log import loglines as ll
+
+CORPUS = Path(__file__).parents[2] / "conformance"
+CASES = sorted(CORPUS.glob("*.expected.json"))
+STEPS = ("llm_call", "tool_call", "agent_call")
+#: The engine takes these for JSON; docs/queries.md says so.
+LENIENT = {"not-a-number"}
+#: Values Python's own parser gives up on; here they stand as they do in the file.
+UNPARSED = {"deep", "huge-numbers"}
+
+
+def key(record: Record) -> tuple[Any, ...]:
+    step = record.step if -(2**63) <= record.step < 2**63 else None
+    return record.run_id, record.writer, step, record.type, float(record.ts)
+
+
+def own(path: Path) -> list[Record]:
+    return list(read_log(path, on_damage=lambda _: None))
+
+
+def in_flight(records: list[Record]) -> set[tuple[Any, ...]]:
+    begun = {(r.run_id, r.writer, r.step) for r in records if r.type == "step_start"}
+    return begun - {
+        (r.run_id, r.writer, r.step) for r in records if r.type not in ("step_start", "run_start", "run_end")
+    }
+
+
+def assert_same(path: Path) -> None:
+    records = own(path)
+    steps = [r for r in records if r.type in STEPS]
+    with open_logs(path) as logs:
+        found = logs.sql("SELECT run_id, writer, step, type, ts FROM records").rows()
+        assert Counter(found) == Counter(map(key, records))
+        found = logs.sql(
+            "SELECT run_id, writer, step, type, model, tool, agent, error, duration_ms, input_tokens, output_tokens, "
+            "stop_reason, parent FROM steps WHERE status <> 'in_flight'"
+        ).rows()
+        assert Counter(found) == Counter(
+            (
+                *key(r)[:4],
+                *(r.model, r.tool, r.agent, r.error, r.duration_ms, r.input_tokens, r.output_tokens),
+                *(r.stop_reason, r.parent),
+            )
+            for r in steps
+        )
+        found = logs.sql("SELECT run_id, writer, step FROM steps WHERE status = 'in_flight'").rows()
+        assert sorted(map(repr, found)) == sorted(map(repr, in_flight(records)))
+        if path.name.split(".")[0] not in UNPARSED:
+            assert_same_payloads(logs, steps)
+        events = logs.sql("SELECT name FROM events").rows()
+        assert Counter(events) == Counter((r.name,) for r in records if r.type == "event")
+        assert_same_runs(logs, path, records)
+
+
+def assert_same_payloads(logs: Any, steps: list[Record]) -> None:
+    payloads = logs.sql("SELECT input, output FROM steps WHERE status <> 'in_flight'").rows()
+    assert Counter(map(repr, ((decoded(i), decoded(o)) for i, o in payloads))) == Counter(
+        repr((r.input, r.output)) for r in steps
+    )
+
+
+def assert_same_runs(logs: Any, path: Path, records: list[Record]) -> None:
+    names = "run_id, status, steps, llm_calls, tool_calls, agent_calls, events, errors, agent, task_type, tokens_known"
+    found = {row[0]: row[1:] for row in logs.sql(f"SELECT {names} FROM runs").rows()}
+    begun = Counter(run_id for run_id, _, _ in in_flight(records))
+    for info in list_runs(path):
+        total = info.summary
+        calls = total.llm_call_count + total.tool_call_count + total.agent_call_count
+        header = info.header
+        assert found.pop(info.run_id) == (
+            info.status,
+            calls + begun[info.run_id],
+            total.llm_call_count,
+            total.tool_call_count,
+            total.agent_call_count,
+            total.event_count,
+            total.error_count,
+            header.agent if header else None,
+            header.task_type if header else None,
+            total.unknown_usage_count == 0,
+        )
+    assert found == {}
+
+
+def decoded(value: str | None) -> Any:
+    return None if value is None else json.loads(value)
+
+
+class TestCorpus:
+    @pytest.mark.parametrize(
+        "expected_path", CASES, ids=lambda path: path.name.removesuffix(".expected.json")
+    )
+    def test_the_views_hold_what_the_reader_reads(self, expected_path: Path) -> None:
+        path = CORPUS / expected_path.name.removesuffix(".expected.json")
+        expected = json.loads(expected_path.read_bytes())
+        if expected["error"] is not None:
+            with pytest.raises(LogFormatError) as raised, open_logs(path) as logs:
+                logs.sql("SELECT count(*) FROM records")
+            assert type(raised.value).__name__ == expected["error"]
+        elif path.name.split(".")[0] not in LENIENT:
+            assert_same(path)
+
+    def test_the_damage_is_what_the_reader_reports(self) -> None:
+        damage: list[Any] = []
+        for _ in read_log(CORPUS, on_damage=damage.append):
+            pass
+
+        with open_logs(CORPUS) as logs:
+            logs.sql("SELECT count(*) FROM records")
+            assert logs.damage == damage
+
+    def test_the_whole_folder_reads_as_the_sum_of_its_files(self) -> None:
+        records = list(read_log(CORPUS, on_damage=lambda _: None))
+
+        with open_logs(CORPUS) as logs:
+            found = logs.sql(
+                "SELECT run_id, writer, step, type, ts FROM records WHERE path NOT LIKE '%not-a-number%'"
+            )
+            nan = own(CORPUS / "not-a-number.jsonl")
+            assert Counter(found.rows()) == Counter(map(key, records)) - Counter(map(key, nan))
+
+
+junk = st.sampled_from(
+    [
+        b"",
+        b"\n",
+        b"\r\n",
+        b"\xff\n",
+        b'{"run_id":"r","step":1',
+        b"\xef\xbb\xbf",
+        b'"\\ud800"\n',
+        b"{}\n",
+        b"17\n",
+        b"[1]\n",
+        b"\0\0",
+    ]
+)
+values = st.sampled_from(
+    [
+        b"2.5",
+        b'"2"',
+        b"true",
+        b"10000000000000000000000",
+        b"null",
+        b"[]",
+        b'{"a":1}',
+        b"2.0",
+        b"-0",
+        b'"\\ud800"',
+    ]
+)
+
+
+@st.composite
+def odd_lines(draw: st.DrawFn) -> bytes:
+    """A record with a key of any type, or one given twice."""
+    name = draw(
+        st.sampled_from(
+            [
+                b"tool",
+                b"duration_ms",
+                b"error",
+                b"parent",
+                b"step",
+                b"ts",
+                b"type",
+                b"run_id",
+                b"input_tokens",
+            ]
+        )
+    )
+    head = b'{"run_id":"r","step":3,"type":"tool_call","ts":1767225601.5'
+    return head + b',"' + name + b'":' + draw(values) + b"}" + draw(st.sampled_from([b"\n", b"\r\n", b""]))
+
+
+@st.composite
+def logs_of_any_kind(draw: st.DrawFn) -> bytes:
+    pieces = st.one_of(ll.records(), ll.records(), odd_lines(), junk)
+    whole = b"".join(draw(st.lists(pieces, max_size=7)))
+    cut = draw(st.integers(0, 40))
+    return ll.start() + whole[: len(whole) - cut]
+
+
+class TestAnyLog:
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(data=logs_of_any_kind())
+    def test_what_can_be_read_can_be_asked(self, data: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "any.jsonl"
+        path.write_bytes(data)
+        try:
+            own(path)
+        except StepLogError:
+            return
+
+        assert_same(path)
