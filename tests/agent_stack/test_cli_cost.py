@@ -276,6 +276,12 @@ class TestSources:
 
         assert direct["rows"] == imported["rows"]
 
+    def test_word_that_is_no_view_lists_the_views(self, cli: Cli, logs: Path) -> None:
+        result = cli("cost", "yearly", logs)
+
+        assert result.code == 2
+        assert "'yearly' is neither a view (daily, weekly, monthly, session, run," in result.err
+
     def test_default_is_where_the_logs_are(self, cli: Cli, logs: Path) -> None:
         assert cli("cost", "--json").json()["total"]["calls"] == 3
 

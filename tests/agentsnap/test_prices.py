@@ -248,6 +248,11 @@ class TestNames:
 
         check(found, "partial", "1000*2.50 + 100*10")
 
+    def test_claude_on_vertex_is_a_lower_bound(self) -> None:
+        found = cost(provider="gcp.vertex_ai", model="claude-sonnet-4-5@20250929")
+
+        check(found, "partial", "1000*3 + 100*15")
+
     def test_id_of_bedrock_behind_anthropics_name_is_a_lower_bound(self) -> None:
         check(cost(request_id="msg_bdrk_01"), "partial", "1000*3 + 100*15")
 

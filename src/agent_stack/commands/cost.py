@@ -116,12 +116,15 @@ def command(
     kind of token. A figure that is only a lower bound is marked ≥, what is not known is ?.
     """
     from agent_stack._screen import Screen
-    from agent_stack._sources import sources_of
+    from agent_stack._sources import is_path, sources_of
     from agentsnap import Prices
 
     by = "day"
     if arguments and arguments[0] in VIEWS:
         by, arguments = VIEWS[arguments[0]], arguments[1:]
+    elif arguments and not is_path(arguments[0]):
+        views = ", ".join(VIEWS)
+        raise CommandError(f"{arguments[0]!r} is neither a view ({views}) nor a place of logs.")
     sources = sources_of(arguments)
     prices, screen = Prices.load(price_file), Screen(color)
     if run is not None:
