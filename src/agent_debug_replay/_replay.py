@@ -16,6 +16,7 @@ from functools import cached_property
 from time import sleep
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, overload
 
+from agent_debug_replay._looking import Looking
 from agent_debug_replay._rows import StepKey, StepRow, row_facts
 from agent_debug_replay._run_files import LoadedRun, Loader, match_run, rotated_beside, run_named
 from agent_debug_replay._scan import LogFile, decode_record
@@ -23,9 +24,13 @@ from agent_debug_replay.errors import ReplayError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
+    from agent_debug_replay._context import ContextSize, FileTouch, GrowthPoint, State, Totals
+    from agent_debug_replay._outcomes import Context
     from agent_debug_replay._table import Table
     from agent_step_log import Damage, Record, RunInfo
+    from agenttap import TapedExchange
 
 __all__ = ["Change", "Payload", "Replay", "Rows"]
 
@@ -424,11 +429,91 @@ class Replay:
             self._kept_bytes -= _size(dropped)
         return found
 
+    def lines(self, index: int) -> list[bytes]:
+        """Return the lines of row *index* as they stand in the log, newlines left out."""
+        table = self._run.table
+        places = (
+            (table.begin_file[index], table.begin_offset[index], table.begin_length[index]),
+            (table.file[index], table.offset[index], table.length[index]),
+        )
+        return [
+            self._loader.files[number].bytes_at(offset, length)
+            for number, offset, length in places
+            if number >= 0
+        ]
+
     def _record(self, number: int, offset: int, length: int) -> Record | None:
         if number < 0:
             return None
         file = self._loader.files[number]
         return decode_record(file.bytes_at(offset, length), file.path)
+
+    def index_of_any(self, step: int) -> int | None:
+        """Return the first row of a step of that number, whoever wrote it; None if there is none."""
+        table = self._run.table
+        return next((row for row in range(len(self)) if table.step[row] == step), None)
+
+    def index_at(self, moment: float) -> int | None:
+        """Return the last row that began at or before *moment*, Unix seconds; the first if none did."""
+        start = self._run.table.start
+        found = max(
+            (row for row in range(len(self)) if start[row] <= moment), key=start.__getitem__, default=0
+        )
+        return found if len(self) else None
+
+    @cached_property
+    def _looking(self) -> Looking:
+        return Looking(self)
+
+    @property
+    def started_at(self) -> float:
+        """Unix seconds when the run began: its header's, or else those of its first record."""
+        header = self._run.info.header
+        return header.ts if header is not None else self._run.info.fold.first_ts or 0.0
+
+    def row_with_id(self, text: str) -> int | None:
+        """Return the row of a request id or tool call id; None if no step has it."""
+        return self._looking.row_with_id(text)
+
+    def holds(self, text: str) -> Callable[[int], bool]:
+        """Return what tells whether the records of a row hold *text*, case aside."""
+        return self._looking.holds(text)
+
+    def call_before(self, index: int) -> int | None:
+        """Return the row of the model call at *index* or, in the same scope if there is one, before it."""
+        return self._looking.call_before(index)
+
+    def exchange(self, index: int) -> TapedExchange | None:
+        """Return the HTTP exchange of a model call; None when there is no tape, or it is not on it."""
+        return self._looking.exchange(index)
+
+    def context(self, index: int, *, difference: bool = False) -> Context:
+        """Return the messages the model saw at row *index*, or at the model call before it."""
+        return self._looking.context(index, difference=difference)
+
+    def context_size(self, index: int) -> ContextSize:
+        """Return how large the parts of those messages are."""
+        return self._looking.size_of(self.context(index))
+
+    def growth(self) -> list[GrowthPoint]:
+        """Return every model call with the size of its prompt, as the provider counted it."""
+        return self._looking.growth()
+
+    def files(self, index: int) -> tuple[FileTouch, ...]:
+        """Return the files that tool calls up to row *index* named, those touched last at the end."""
+        return self._looking.files(index)
+
+    def totals(self, index: int) -> Totals:
+        """Return the sums over the rows up to *index*, its own included."""
+        return self._looking.totals(index)
+
+    def cost_usd(self, index: int) -> float | None:
+        """Return what a model call cost, in US dollars; None when no price or no usage is known."""
+        return self._looking.cost_usd(index)
+
+    def state(self, index: int) -> State:
+        """Return the state of the run as of row *index*."""
+        return self._looking.state(index)
 
 
 def _size(payload: Payload) -> int:
