@@ -202,9 +202,9 @@ class Budget(Forkable):
         Raises:
             BudgetExceeded: A limit is reached, and *action* is "raise".
         """
-        group = self._group_of(ahead)
         with self._lock:
-            self._roots[ahead.run_id] = [ahead.root_run_id]
+            self._roots[ahead.run_id] = [self._root_of(ahead.root_run_id)]
+            group = self._group_of(ahead)
             state = self._states[group]
             over = self._over(state, ahead.type)
             findings = self._unknown(state)
@@ -227,8 +227,7 @@ class Budget(Forkable):
         added = self.usage.take(topic, record)
         if topic == "run.start" and record.parent_run_id is not None:
             with self._lock:
-                parent = record.parent_run_id
-                self._roots[record.run_id] = [(self._roots.get(parent) or [parent])[0]]
+                self._roots[record.run_id] = [self._root_of(record.parent_run_id)]
         elif added is not None:
             self._spend(record, added)
 
@@ -256,9 +255,13 @@ class Budget(Forkable):
                 state.tokens.add(added.tokens)
                 state.usd.add(added.usd)
 
+    def _root_of(self, run_id: str) -> str:
+        known = self._roots.get(run_id)
+        return known[0] if known else run_id
+
     def _group_of(self, ahead: StepAhead) -> str | None:
         if self.per == "run":
-            return ahead.root_run_id
+            return self._root_of(ahead.run_id)
         if self.per == "day":
             return day_of()
         # Of an agent that is about to begin, its own counts, not its caller's.
@@ -266,8 +269,7 @@ class Budget(Forkable):
 
     def _group_of_record(self, record: Any, began: float | None) -> str | None:
         if self.per == "run":
-            known = self._roots.get(record.run_id)
-            return known[0] if known else str(record.run_id)
+            return self._root_of(record.run_id)
         if self.per == "day":
             return day_of(record.ts if began is None else began)
         return self.usage.agent_of(record)

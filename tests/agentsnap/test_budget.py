@@ -240,6 +240,19 @@ class TestWhose:
 
         assert refused.value.group == root.run_id
 
+    def test_so_do_runs_whose_parents_are_named_by_hand(self, tmp_path: Path) -> None:
+        budget = Budget(calls=3)
+        with StepLog(tmp_path / "a.jsonl", "a", guard=budget) as log:
+            use(log)
+        with StepLog(tmp_path / "b.jsonl", "b", parent_run_id="a", guard=budget) as log:
+            log.record_llm_call("m", 10, 5)
+        with StepLog(tmp_path / "c.jsonl", "c", parent_run_id="b", guard=budget) as log:
+            use(log)
+            with pytest.raises(BudgetExceeded, match="run a"):
+                use(log)
+
+        assert budget.spent("a").tokens == Amount(45)
+
     def test_a_child_in_a_thread_of_its_own_spends_from_it_too(self, tmp_path: Path) -> None:
         budget = Budget(calls=3)
         refused: list[BudgetExceeded] = []
