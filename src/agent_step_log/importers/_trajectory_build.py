@@ -75,6 +75,7 @@ class Trajectory:
     _last: float | None = None
     _pending: list[_Pending] = field(default_factory=list)
     _times: list[float] = field(default_factory=list)
+    _untimed: int = 0  # the last place before anything had a time
 
     @property
     def first_ts(self) -> float:
@@ -97,6 +98,8 @@ class Trajectory:
         if ts is not None:
             self._times.append(ts)
             self._last = ts
+        elif self._last is None:
+            self._untimed = self._place
         return self._last if self._last is not None else self.fallback_ts
 
     def starts(self, ts: float | None) -> None:
@@ -251,6 +254,11 @@ class Trajectory:
         self._pending = []
         if not self.is_timed:
             self.run.note(NO_TIMES)
+            return
+        # What stands before the first time known did not happen when the file was written.
+        for placed in self.run.placed:
+            if placed.end <= self._untimed:
+                placed.record.ts = self._times[0]
 
 
 # -- what several formats share ---------------------------------------------------
