@@ -23,11 +23,13 @@ class Read(NamedTuple):
 
     Attributes:
         first_s: Seconds from the call to the first chunk of the body.
+        whole_s: Seconds from the call until it was read and closed.
         cpu_s: CPU seconds this thread took for it all.
         chunks: Chunks that came.
     """
 
     first_s: float
+    whole_s: float
     cpu_s: float
     chunks: int
 
@@ -54,7 +56,7 @@ class _Httpx:
                 if not chunks:
                     first = perf_counter()
                 chunks += 1
-        return Read(first - start, thread_time() - cpu, chunks)
+        return Read(first - start, perf_counter() - start, thread_time() - cpu, chunks)
 
     def close(self) -> None:
         self._client.close()
@@ -76,7 +78,7 @@ class _AsyncHttpx:
                 if not chunks:
                     first = perf_counter()
                 chunks += 1
-        return Read(first - start, thread_time() - cpu, chunks)
+        return Read(first - start, perf_counter() - start, thread_time() - cpu, chunks)
 
     def close(self) -> None:
         self._runner.run(self._client.aclose())
@@ -102,7 +104,7 @@ class _Aiohttp:
                 if not chunks:
                     first = perf_counter()
                 chunks += ends_chunk
-        return Read(first - start, thread_time() - cpu, chunks)
+        return Read(first - start, perf_counter() - start, thread_time() - cpu, chunks)
 
     def close(self) -> None:
         self._runner.run(self._session.close())
@@ -123,7 +125,7 @@ class _Requests:
                 if not chunks:
                     first = perf_counter()
                 chunks += 1
-        return Read(first - start, thread_time() - cpu, chunks)
+        return Read(first - start, perf_counter() - start, thread_time() - cpu, chunks)
 
     def close(self) -> None:
         self._session.close()

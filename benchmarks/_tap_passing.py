@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import statistics
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agenttap._capture import Capture
     from benchmarks._tap_clients import Client
 
-__all__ = ["PerChunk", "history", "per_chunk", "tapped", "to_first_byte"]
+__all__ = ["PerChunk", "Waits", "history", "per_chunk", "tapped", "waits"]
 
 
 class PerChunk(NamedTuple):
@@ -35,6 +35,20 @@ class PerChunk(NamedTuple):
     bare: float
     passing: float
     all_in: float
+
+
+class Waits(NamedTuple):
+    """Wall milliseconds from the call, medians; *added*: the median of the differences inside a round.
+
+    Attributes:
+        first, added_first: Until the first chunk of the answer is in the caller's hands.
+        whole, added_whole: Until the caller has all of it and has closed it.
+    """
+
+    first: float
+    added_first: float
+    whole: float
+    added_whole: float
 
 
 @contextmanager
@@ -85,37 +99,42 @@ def per_chunk(client: Client, url: str, *, chunks: int, rounds: int) -> PerChunk
     return PerChunk(statistics.median(bare), statistics.median(passing), statistics.median(all_in))
 
 
-def to_first_byte(
-    client: Client, url: str, bodies: list[bytes], *, wait_ms: float, rounds: int
-) -> tuple[float, float]:
-    """Return milliseconds to the first byte without a tap, and what it adds; medians.
+def waits(
+    client: Client, url: str, bodies: list[bytes], *, wait_ms: float, gap_ms: float, rounds: int
+) -> Waits:
+    """Return how long the caller waits, and what a tap adds to it.
 
     Args:
         client: Sends one of *bodies* after the other over one connection.
         url: Of the streams.
         bodies: The requests of one round, as a dialogue sends them.
         wait_ms: Milliseconds the server thinks.
+        gap_ms: Milliseconds between the chunks of its answer; 0: the answer comes in one piece.
         rounds: How often.
     """
-    url = f"{url}?events=3&wait_ms={wait_ms}"
-    bare, added = [], []
+    url = f"{url}?events=3&wait_ms={wait_ms}&gap_ms={gap_ms}"
+    found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
     for number in range(rounds):
-        figures: dict[bool, list[float]] = {}
         for is_tapped in (False, True)[:: 1 if number % 2 else -1]:
-            if is_tapped:
-                with tapped():
-                    figures[is_tapped] = _first_bytes(client, url, bodies)
-            else:
-                figures[is_tapped] = _first_bytes(client, url, bodies)
-        bare.append(statistics.median(figures[False]))
-        added.append(statistics.median(figures[True]) - bare[-1])
-    return statistics.median(bare), statistics.median(added)
+            with tapped() if is_tapped else nullcontext():
+                found[is_tapped].append(_waited(client, url, bodies))
+    first, whole = (statistics.median(column) for column in zip(*found[False], strict=True))
+    added = [
+        (with_tap[0] - without[0], with_tap[1] - without[1])
+        for without, with_tap in zip(found[False], found[True], strict=True)
+    ]
+    added_first, added_whole = (statistics.median(column) for column in zip(*added, strict=True))
+    return Waits(first, added_first, whole, added_whole)
 
 
-def _first_bytes(client: Client, url: str, bodies: list[bytes]) -> list[float]:
+def _waited(client: Client, url: str, bodies: list[bytes]) -> tuple[float, float]:
     # The first makes the connection, the tape and its directory.
     client.read(url, bodies[0])
-    return [client.read(url, body).first_s * 1e3 for body in bodies[1:]]
+    reads = [client.read(url, body) for body in bodies[1:]]
+    return (
+        statistics.median(read.first_s for read in reads) * 1e3,
+        statistics.median(read.whole_s for read in reads) * 1e3,
+    )
 
 
 def history(size: int, turns: int) -> list[bytes]:

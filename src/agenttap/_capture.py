@@ -241,8 +241,8 @@ class Capture:
         """Take bytes of the response's body as they pass."""
         now = perf_counter()
         self.chunks.append((now, data))
-        self._held += len(data)
-        if self._held > FLUSH_BYTES or now > self._flush_at:
+        held = self._held = self._held + len(data)
+        if held > FLUSH_BYTES or now > self._flush_at:
             self._flush(now)
 
     @property

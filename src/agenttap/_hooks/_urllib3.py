@@ -416,22 +416,22 @@ def _reading(base: Any) -> type:
 
 def _update_chunk_length(original: Any) -> Any:
     @wraps(original)
-    def _update_chunk_length(response: Any) -> Any:
+    def _update_chunk_length(response: Any) -> None:
         read: _Read | None = getattr(response._fp, MARK, None)
         if read is None:
-            return original(response)
+            original(response)
+            return
         read.is_framing = True
         try:
-            result = original(response)
+            original(response)
         except BaseException as error:
+            read.is_framing = False
             read.fail(error)
             raise
-        finally:
-            read.is_framing = False
-        if response.chunk_left == 0:
-            read.is_whole = True
-        else:
+        read.is_framing = False
+        if response.chunk_left:
             read.is_piece_next = True
-        return result
+        else:
+            read.is_whole = True
 
     return _update_chunk_length
