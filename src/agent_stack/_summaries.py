@@ -1,7 +1,7 @@
 """A line about each command, for the list in ``--help``.
 
 The same words stand in each command as its `short_help`, and a test compares them. They are here so that
-help need not import every command, which took a third of its time.
+help need not import every command, which took a third of its time; one that is not here is imported.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ SUMMARIES = {
     "truncated": "List the runs whose answers a length limit cut off.",
     "find": "Find a text in inputs, outputs, errors, prompts and answers.",
     "sql": "Ask anything of the logs, in SQL.",
+    "diff": "Compare two runs: where do they part?",
+    "compare": "Hold groups of runs against each other, chance included.",
     "wire": "Show what was sent to a model, and what came back.",
     "scan": "Look for secrets in logs and tapes.",
     "redecode": "Make a step log of a tape.",
-    "import": "Import Claude Code or Codex transcripts.",
+    "import": "Import Claude Code and Codex transcripts, or trajectories.",
     "verify": "Check logs for damage, gaps and duplicates.",
     "repair": "Write a clean copy of a damaged log.",
     "completion": "Print the completion script of a shell.",

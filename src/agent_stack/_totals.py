@@ -100,6 +100,10 @@ def totals_of(infos: Sequence[RunInfo]) -> Totals:
     longest = sorted(runs, key=lambda run: -run.summary.duration_ms)
     lasted = [run.summary.duration_ms for run in reversed(longest)]
     by_status = dict(Counter(run.status for run in runs).most_common())
+    for name in TOKEN_NAMES:
+        # A call that told nothing may have had a part of any kind, also where its own run has none.
+        if summary.unknown_usage_count and getattr(summary, name):
+            bounds[name] = merged_side(bounds.get(name), "lower") or "lower"
     impossible, backwards = _leave_out(summary, bounds, _doubtful(infos))
     return Totals(
         len(runs),

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection"]
 
+# What a run as such has of the columns of a step.
+_OF_RUN_ROW = {
+    "run_id", "ended_at", "agent", "error", "error_type", "error_frames",
+    "task_type", "environment", "agent_version", "day",
+}  # fmt: skip
 _OF_RUN = re.compile(r'\brun\s*\.\s*"?([A-Za-z_]\w*)', re.ASCII)
 
 
@@ -52,11 +57,12 @@ class Selection:
         times = {"since": self.since, "until": self.until}
         return {name: value for name, value in times.items() if value is not None}
 
-    def chosen(self, columns: Sequence[str], *, is_used_again: bool = False) -> str:
+    def chosen(self, columns: Sequence[str], *, with_runs: bool = True, is_used_again: bool = False) -> str:
         """Return the common table expression ``chosen``.
 
         Args:
             columns: Expressions over a row, as SQL.
+            with_runs: Whether there are rows of runs as such.
             is_used_again: Whether the statement names it more than once. The files are read once even so.
 
         Raises:
@@ -71,28 +77,41 @@ class Selection:
             # On lines of its own: a comment in it ends with it, and an excerpt of the error shows it alone.
             conditions.append(f"(\n{self.where}\n)")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        return f"""chosen AS {"MATERIALIZED " if is_used_again else ""}(
-    SELECT {", ".join(columns)}
-    FROM (
-        SELECT step.*, {self._run(columns)} AS run
-        FROM steps AS step JOIN runs AS r ON r.run_id = step.run_id
+        run = self._run(columns)
+        if not run and not with_runs:
+            return f"chosen AS (SELECT {', '.join(columns)} FROM steps {where})"  # noqa: S608  see below
+        runs_as_such = f"""
         UNION ALL BY NAME
         SELECT
             r.run_id, 'run' AS type, r.ended_at AS ts, r.agent, r.error, r.error_type, r.error_frames,
-            r.task_type, r.environment, r.agent_version, r.day, {self._run(columns)} AS run
-        FROM runs AS r
+            r.task_type, r.environment, r.agent_version, r.day, {_struct(run)} AS run
+        FROM r"""  # noqa: S608  names of columns
+        # The condition is the caller's own SQL, and the engine lets it read these logs alone.
+        return f"""r AS MATERIALIZED (
+    SELECT {", ".join(sorted(run | {"run_id"} | (_OF_RUN_ROW if with_runs else set())))} FROM runs
+),
+chosen AS {"MATERIALIZED " if is_used_again else ""}(
+    SELECT {", ".join(columns)}
+    FROM (
+        SELECT step.*, {_struct(run)} AS run
+        FROM steps AS step JOIN r ON r.run_id = step.run_id
+        {runs_as_such if with_runs else ""}
     )
     {where}
-)"""  # noqa: S608  the condition is the caller's own SQL, and the engine lets it read these logs alone
+)"""  # noqa: S608
 
-    def _run(self, columns: Sequence[str]) -> str:
-        """Return SQL for the value of `run`: those columns of the run that are asked for, and no others."""
+    def _run(self, columns: Sequence[str]) -> set[str]:
+        """Return the columns of the run that are asked for, and no others."""
         wanted = {name.lower() for text in (*columns, self.where or "") for name in _OF_RUN.findall(text)}
         for name in sorted(wanted - _run_columns()):
             close = get_close_matches(name, sorted(_run_columns()), 2)
             meant = f"; did you mean run.{' or run.'.join(close)}?" if close else "."
             raise CommandError(f"--where: runs have no column {name}{meant}")
-        return "{" + ", ".join(f"'{name}': r.{name}" for name in sorted(wanted | {"run_id"})) + "}"
+        return wanted
+
+
+def _struct(names: set[str]) -> str:
+    return "{" + ", ".join(f"'{name}': r.{name}" for name in sorted(names | {"run_id"})) + "}"
 
 
 def _run_columns() -> set[str]:

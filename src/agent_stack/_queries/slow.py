@@ -26,7 +26,7 @@ _COLUMNS = (
     "ts",
     "duration_ms",
     "status",
-    "run.agent AS agent",
+    "agent",
     "bounds ->> '$.duration_ms' AS bound",
 )
 
@@ -116,7 +116,7 @@ class Slowness:
 
 def slowness(logs: Logs, selection: Selection, most: int) -> Slowness:
     """Return the quantiles of every model and tool, and the *most* slowest steps."""
-    chosen = f"WITH {selection.chosen(_COLUMNS)}"
+    chosen = f"WITH {selection.chosen(_COLUMNS, with_runs=False)}"
     latencies = logs.sql(f"{chosen}\n{LATENCIES}", selection.parameters)
     slowest = logs.sql(f"{chosen}\n{SLOWEST}", {**selection.parameters, "most": most})
     return Slowness([Latency(*row) for row in latencies], [SlowStep(*row) for row in slowest])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agent_stack._queries.selection import Selection
     from agent_step_log.query import Logs
 
-__all__ = ["CUT_OFF", "TOO_LONG", "WINDOW_FULL", "TruncatedRun", "is_cut_off", "truncated_runs"]
+__all__ = ["CUT_OFF", "TOO_LONG", "WINDOW_FULL", "TruncatedRun", "truncated_runs"]
 
 #: Stop reason to who says so.
 CUT_OFF = {
@@ -115,11 +115,6 @@ class TruncatedRun:
         return asdict(self)
 
 
-def is_cut_off(stop_reason: str | None) -> bool:
-    """Whether *stop_reason* says that a limit ended the answer."""
-    return stop_reason is not None and stop_reason.lower() in {*CUT_OFF, *WINDOW_FULL}
-
-
 def truncated_runs(logs: Logs, selection: Selection) -> Iterator[TruncatedRun]:
     """Yield the runs in which a limit was met, the latest first."""
     columns = (
@@ -137,7 +132,7 @@ def truncated_runs(logs: Logs, selection: Selection) -> Iterator[TruncatedRun]:
         "run.started_at AS started_at",
         "run.status AS run_status",
     )
-    result = logs.sql(f"WITH {selection.chosen(columns)}\n{QUERY}", selection.parameters)
+    result = logs.sql(f"WITH {selection.chosen(columns, with_runs=False)}\n{QUERY}", selection.parameters)
     names = list(result.columns)
     for row in result:
         told = dict(zip(names, row, strict=True))

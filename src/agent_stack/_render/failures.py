@@ -38,9 +38,9 @@ def render_failures(groups: Sequence[FailureGroup], width: int, *, now: float) -
 
 def _head(group: FailureGroup, run: str, width: int, now: float) -> Line:
     glyph, style = GLYPHS.get(group.type, ("▲", "warn"))
-    line = Line("✗ ", "error").add(short_class(group.error_type) or "error", "error_bold", width // 3)
+    line = Line("✗ ", "error").add(short_class(group.error_type) or "error", "error_bold", width // 4)
     line.add("  ").add(glyph, style).add(" ")
-    line.add("the run itself" if group.type == "run" else group.name or "?", "bold", width // 4)
+    line.add("the run itself" if group.type == "run" else group.name or "?", "bold", width // 5)
     step = f":{group.writer}" if group.writer else ""
     step = f" step {group.step}{step}" if group.step else ""
     when = clock(group.last_ts, today=now, is_narrow=width < 100)
@@ -48,5 +48,5 @@ def _head(group: FailureGroup, run: str, width: int, now: float) -> Line:
     where.add(run, "", 20).add(step, "dim")
     times = f"{group.errors:,}× in {many(group.runs, 'run')}" if group.errors > 1 else "once"  # noqa: RUF001
     messages = f", {group.messages:,} messages" if group.messages > 1 and width >= 100 else ""
-    line.add("  ").add(times + messages, "dim", max(6, width - line.width - where.width - 3))
+    line.add("  ").add(times + messages, "dim", max(4, width - line.width - where.width - 4))
     return line.right(where, width)

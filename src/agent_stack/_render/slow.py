@@ -72,13 +72,14 @@ def _latencies(latencies: Sequence[Latency], width: int) -> Iterator[Line]:
 
 def _slowest(steps: Sequence[SlowStep], width: int, now: float) -> Iterator[Line]:
     names = short_ids([step.run_id for step in steps])
+    has_agents = any(step.agent for step in steps)
     columns = [
         Column(""),
         Column("SLOWEST STEPS", least=14, most=48),
         Column("TIME", is_right=True),
         Column("RUN", least=8, most=36),
         Column("STEP", is_right=True),
-        Column("AGENT", least=8, most=24, rank=1),
+        *([Column("AGENT", least=8, most=24, rank=1)] if has_agents else []),
         Column("ENDED", rank=2),
     ]
     rows: list[list[Cell]] = [
@@ -88,7 +89,7 @@ def _slowest(steps: Sequence[SlowStep], width: int, now: float) -> Iterator[Line
             (_time(step.duration_ms, step.bound), ""),
             (names[step.run_id], ""),
             (_number(step), "number"),
-            (step.agent or "-", "dim"),
+            *([(step.agent or "-", "dim")] if has_agents else []),
             (clock(step.ts, today=now), "dim"),
         ]
         for step in steps

@@ -105,7 +105,10 @@ def _all(places: Sequence[str], selection: Selection, screen: Screen, *, as_json
             totals = totals_from(logs, selection)
             damage += logs.known_damage
     if as_json:
-        _print_json(screen, totals.to_dict(), damage)
+        shape = totals.to_dict()
+        if not selection.is_everything:
+            del shape["event_count"]  # events are no steps, and nobody counted them
+        _print_json(screen, shape, damage)
         return
     from agent_stack._render.doubts import render_doubts
     from agent_stack._render.lines import Line
