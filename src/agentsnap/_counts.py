@@ -68,6 +68,8 @@ _REFUSALS = frozenset(
         "resourcenotfoundexception",
     }
 )
+#: What the tap says where such an answer has no words of its own.
+_REFUSED = frozenset(f"HTTP {status}" for status in (400, 401, 403, 404, 405, 413, 415, 422, 429))
 #: What stands in an answer where the provider ran a tool of its own that its usage does not count.
 _HOSTED_TOOLS = (
     *(
@@ -163,11 +165,7 @@ def told_cost(record: Record) -> tuple[Decimal, str] | None:
             # With the caller's own key OpenRouter's cost is its fee alone.
             if usage.get("is_byok") is True:
                 upstream = _usd(_dict(usage.get("cost_details")).get("upstream_inference_cost"))
-                return (
-                    None
-                    if upstream is None
-                    else (add_usd(cost, upstream), "usage.cost and upstream")
-                )
+                return None if upstream is None else (add_usd(cost, upstream), "usage.cost and upstream")
             return cost, "usage.cost"
     if type(record.attrs) is dict:
         for name in ("cost_usd", "costUSD"):
@@ -200,7 +198,7 @@ def _is_refused(record: Record) -> bool:
     if any(getattr(record, name) is not None for name in _FIELDS):
         return False
     word = (record.error_type or "").rpartition(".")[2].lower()
-    return word in _REFUSALS or (record.error.startswith("HTTP 4") and len(record.error) == 8)
+    return word in _REFUSALS or record.error in _REFUSED
 
 
 def _told(record: Record, counts: Counts) -> dict[str, int | None]:

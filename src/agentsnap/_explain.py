@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agentsnap._amount import NO_COST, UNKNOWN_COST, UNKNOWN_TOKENS, sum_usd, usd_digits
 from agentsnap._ledger import MISSING, UNFINISHED, Ledger
 from agentsnap._prices import CallCost, Prices
+from agentsnap._quick import usd_of
 from agentsnap._reading import read_records
 from agentsnap.errors import SnapError
 
@@ -134,15 +135,18 @@ def explain(source: Sources, run: str, *, prices: Prices | None = None) -> Expla
             calls[record.run_id] = []
         if state is None:
             continue
-        cost = prices.cost_of(record)
-        sums[record.run_id] = sums.get(record.run_id, NO_COST) + cost.amount
-        if record.run_id in calls:
+        if record.run_id not in calls:
+            amount = usd_of(record, prices)
+        else:
+            cost = prices.cost_of(record)
+            amount = cost.amount
             for problem in cost.problems:
                 ledger.tell(record.run_id, record.step, problem)
             model = record.model or record.request_model
             calls[record.run_id].append(
                 ExplainedCall(record.step, record.writer, record.ts, model, record.provider, cost)
             )
+        sums[record.run_id] = sums.get(record.run_id, NO_COST) + amount
     for record, _ in ledger.unfinished():
         nothing = [UNKNOWN_TOKENS] * 5
         cost = CallCost(UNKNOWN_COST, "none", "", "standard", (), (UNFINISHED,), (), *nothing)

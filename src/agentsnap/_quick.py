@@ -7,17 +7,19 @@ that is billed apart or tells a cost, a price for each kind there is. It comes t
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from agentsnap._amount import Amount, scale_usd
 from agentsnap._counts import MAX_TOKENS, is_resold, uses_hosted_tools
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from agent_step_log import Record
+    from agentsnap._amount import Usd
     from agentsnap._price_list import Rate
+    from agentsnap._prices import Prices
 
-__all__ = ["UNIT_DECIMALS", "may_be_quick", "quick_cost", "quick_prices"]
+__all__ = ["UNIT_DECIMALS", "may_be_quick", "quick_cost", "quick_prices", "usd_of"]
 
 #: A price per million is kept as a whole number of 10⁻¹² USD, so a cost is one of 10⁻¹⁸ USD.
 UNIT_DECIMALS = 18
@@ -115,6 +117,15 @@ def quick_cost(record: Record, steps: Steps) -> int | None:
 
 def _tells(attrs: Any) -> bool:
     return "cost_usd" in attrs or "costUSD" in attrs
+
+
+def usd_of(record: Record, prices: Prices) -> Usd:
+    """Return what `Prices.cost_of` gives as the amount, the quick way where there is one."""
+    if may_be_quick(record):
+        units = quick_cost(record, prices.rate_of(record).steps)
+        if units is not None:
+            return Amount(scale_usd(Decimal(units), -UNIT_DECIMALS))
+    return prices.cost_of(record).amount
 
 
 def _ordinary(usage: dict[str, Any]) -> tuple[int, int] | None:
