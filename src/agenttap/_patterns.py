@@ -168,9 +168,11 @@ _CONNECTION_REACH = 400
 _CONTEXT = 1024
 _EDGE = 16
 
-# The end of a JSON name that may mean a secret: its quote, and the last letters before it.
+# The end of a JSON name that may mean a secret: its quote, and the last letters before it. What all forms
+# have in common is looked at first: of the colons in JSON nearly all go by there.
 _NAME_END = re.compile(
-    r':(?<=[" \t\r\n]:)(?:(?<=[eErRwWiIsS][yYdDtTnNeE]":)(?:(?<=[kK]ey":)|(?<=KEY":)|(?<=word":)|(?<=WORD":)'
+    r':(?<=[yYdDtTnNeE\\"][" \t\r\n]:)(?<=[eErRwWiIsSyYdDtTnN\\].[" \t\r\n]:)'
+    r'(?:(?<=[eErRwWiIsS][yYdDtTnNeE]":)(?:(?<=[kK]ey":)|(?<=KEY":)|(?<=word":)|(?<=WORD":)'
     r'|(?<=swd":)|(?<=SWD":)|(?<=cret":)|(?<=CRET":)|(?<=[_a-zA-Z-][Tt]oken":)|(?<=OKEN":)|(?<=okie":)'
     r'|(?<=rase":))|(?<=[eErRwWiIsS][yYdDtTnNeE]\\":)(?:(?<=[kK]ey\\":)|(?<=KEY\\":)|(?<=word\\":)'
     r'|(?<=WORD\\":)|(?<=swd\\":)|(?<=SWD\\":)|(?<=cret\\":)|(?<=CRET\\":)|(?<=[_a-zA-Z-][Tt]oken\\":)'
