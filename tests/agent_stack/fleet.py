@@ -44,7 +44,8 @@ def _run(chance: random.Random) -> FleetRun:
     start: dict[str, Any] = {
         **head, "step": 0, "type": "run_start", "ts": ts, "format": 1,
         "agent": chance.choice(("coder", "helper")), "agent_version": chance.choice(("1.0.0", "1.1.0")),
-        "task_type": chance.choice(TASKS), "environment": chance.choice(("production", "ci")), "process": GONE,
+        "task_type": chance.choice(TASKS), "environment": chance.choice(("production", "ci")),
+        "process": GONE,
     }  # fmt: skip
     records = [start]
     sent = chance.randint(500, 4000)

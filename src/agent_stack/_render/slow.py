@@ -40,7 +40,7 @@ def render_slowness(slowness: Slowness, width: int, *, now: float, named: Sequen
         did = "has" if unmeasured == 1 else "have"
         text = f"{many(unmeasured, 'call')} {did} no duration: nobody measured it."
         notes.insert(0, Line("  ? ", "warn").add(text, "dim"))
-    if any(each.bound for each in (*slowness.latencies, *slowness.slowest)):
+    if any(each.bound for each in slowness.latencies):
         text = "some durations are bounds: ≥ at least, ≤ at most, ~ either way."
         notes.append(Line("  ≤ ", "warn").add(text, "dim"))
     if notes:
