@@ -123,12 +123,6 @@ class RunRecorder:
 
     def _begun(self, capture: Capture) -> None:
         capture.headers = [(text_of(name), text_of(value)) for name, value in capture.headers]
-        capture.state = Exchange(
-            capture,
-            tape_name=self.tape.path.name,
-            keeps_content=self._keeps_content,
-            max_bytes=self._max_body_bytes,
-        )
         line: dict[str, Any] = {
             "type": "start",
             "n": capture.n,
@@ -174,7 +168,12 @@ class RunRecorder:
             self._on_error(error)
 
     def _sent(self, capture: Capture) -> None:
-        exchange: Exchange = capture.state
+        exchange = capture.state = Exchange(
+            capture,
+            tape_name=self.tape.path.name,
+            keeps_content=self._keeps_content,
+            max_bytes=self._max_body_bytes,
+        )
         size = capture.request_size
         kept = exchange.take_request(capture, self._redactor)
         line: dict[str, Any] = {
