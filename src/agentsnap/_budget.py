@@ -15,18 +15,16 @@ they use. The lock is held for arithmetic only: events and warnings come after i
 
 from __future__ import annotations
 
-import sys
-import warnings
-from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from agent_run_id import current_run
-from agentsnap._amount import NO_COST, NO_TOKENS, Amount, format_tokens, format_usd
+from agentsnap._amount import NO_COST, NO_TOKENS
+from agentsnap._budget_words import Finding, tell
 from agentsnap._tally import Forkable, Groups, Sum, day_of
 from agentsnap._tracker import UsageTracker
-from agentsnap.errors import BudgetExceeded, BudgetWarning
+from agentsnap.errors import BudgetExceeded
 
 if TYPE_CHECKING:
     from agent_step_log import StepAhead
@@ -40,7 +38,6 @@ Per: TypeAlias = Literal["run", "day", "agent"]
 #: Groups whose figures are kept; a process has seldom as many runs going on.
 MAX_GROUPS = 10_000
 
-_OURS = ("agent_step_log", "agentsnap", "agenttap", "functools", "contextlib")
 _LLM_LIMITS = ("usd", "tokens", "calls")
 
 
@@ -77,17 +74,6 @@ class _State:
             return False
         self.said.add((event, limit_of))
         return True
-
-
-class _Finding:
-    """One thing to be said, and the figures at that moment."""
-
-    __slots__ = ("event", "in_flight", "limit_of", "spent")
-
-    def __init__(self, event: str, limit_of: str, state: _State) -> None:
-        self.event, self.limit_of, self.in_flight = event, limit_of, state.in_flight
-        spent = getattr(state, limit_of)
-        self.spent: Any = spent.amount() if isinstance(spent, Sum) else spent
 
 
 class Budget(Forkable):
@@ -207,20 +193,22 @@ class Budget(Forkable):
             group = self._group_of(ahead)
             state = self._states[group]
             over = self._over(state, ahead.type)
-            findings = self._unknown(state)
+            # Before it is counted: so much had been used when there was no more.
+            exceeded = None if over is None else self._finding("budget.exceeded", over, state, group)
+            told = [self._finding("budget.unknown", name, state, group) for name in self._unknown(state)]
             if over is None or self.action == "warn":
                 if ahead.type == "llm_call":
                     state.calls += 1
                     state.in_flight += 1
                 elif ahead.type == "tool_call":
                     state.tool_calls += 1
-                if over is not None and state.say_once("budget.exceeded", over.limit_of):
-                    findings.append(over)
-            findings += self._near(state, over)
-        for finding in findings:
-            self._tell(finding, group, ahead)
-        if over is not None and self.action == "raise":
-            raise BudgetExceeded(self._sentence(over, group, ahead), self._facts(over, group, refused=True))
+                if exceeded is not None and state.say_once("budget.exceeded", exceeded.limit_of):
+                    told.append(exceeded)
+            told += [self._finding("budget.warning", name, state, group) for name in self._near(state, over)]
+        for finding in told:
+            tell(finding, ahead)
+        if exceeded is not None and self.action == "raise":
+            raise BudgetExceeded(exceeded.sentence(ahead), exceeded.facts())
 
     def emit(self, topic: str, record: Any) -> None:
         """Take one record of the log."""
@@ -281,98 +269,56 @@ class Budget(Forkable):
 
     # -- the limits; all with the lock held ------------------------------------
 
-    def _over(self, state: _State, kind: str) -> _Finding | None:
+    def _over(self, state: _State, kind: str) -> str | None:
         """Return the limit that keeps a step of this type from beginning, or None."""
         for name in ("tool_calls",) if kind == "tool_call" else _LLM_LIMITS:
             limit = self.limits.get(name)
             if limit is None:
                 continue
             spent = getattr(state, name)
-            if isinstance(spent, Sum):
+            if not isinstance(spent, Sum):
+                is_over = spent >= limit
+            else:
                 reserved = (state.in_flight + 1) * self._reserve[name]
                 is_over = (
                     spent.known >= limit
                     or spent.known + reserved > limit
                     or (self._is_strict and not spent.is_whole)
                 )
-            else:
-                is_over = spent >= limit
             if is_over:
-                return _Finding("budget.exceeded", name, state)
+                return name
         return None
 
-    def _unknown(self, state: _State) -> list[_Finding]:
+    def _unknown(self, state: _State) -> list[str]:
         return [
-            _Finding("budget.unknown", name, state)
+            name
             for name in ("usd", "tokens")
             if name in self.limits
             and not getattr(state, name).is_whole
             and state.say_once("budget.unknown", name)
         ]
 
-    def _near(self, state: _State, over: _Finding | None) -> list[_Finding]:
-        findings = []
+    def _near(self, state: _State, over: str | None) -> list[str]:
+        found = []
         for name, mark in self._marks.items():
             spent = getattr(state, name)
             known = spent.known if isinstance(spent, Sum) else spent
-            if known < mark or (over is not None and over.limit_of == name):
-                continue
-            if state.say_once("budget.warning", name):
-                findings.append(_Finding("budget.warning", name, state))
-        return findings
+            if known >= mark and name != over and state.say_once("budget.warning", name):
+                found.append(name)
+        return found
 
-    # -- what is said ----------------------------------------------------------
-
-    def _tell(self, finding: _Finding, group: str | None, ahead: StepAhead) -> None:
-        facts = self._facts(finding, group, refused=False)
-        if ahead.log is not None:
-            ahead.log.event(
-                finding.event, {"of": ahead.type, "name": ahead.name, **facts}, parent=ahead.parent
-            )
-        # Where warnings are errors, this one must not become the agent's.
-        with suppress(Warning):
-            warnings.warn(self._sentence(finding, group, ahead), BudgetWarning, stacklevel=_outside())
-
-    def _facts(self, finding: _Finding, group: str | None, *, refused: bool) -> dict[str, Any]:
-        spent, limit = finding.spent, self.limits[finding.limit_of]
-        facts: dict[str, Any] = {
-            "limit_of": finding.limit_of,
-            "limit": float(limit) if isinstance(limit, Decimal) else limit,
-            "spent": spent,
-            "per": self.per,
-            "group": group,
-        }
-        if isinstance(spent, Amount):
-            facts["spent"] = None if spent.value is None else float(spent.value)
-            if isinstance(spent.value, int):
-                facts["spent"] = spent.value
-            facts["exactness"] = spent.exactness
-        if finding.in_flight:
-            facts["in_flight"] = finding.in_flight
-        if finding.event == "budget.exceeded":
-            facts["refused"] = refused
-        return facts
-
-    def _sentence(self, finding: _Finding, group: str | None, ahead: StepAhead) -> str:
-        limit = _words(finding.limit_of, self.limits[finding.limit_of])
-        spent = _words(finding.limit_of, finding.spent)
-        whose = {"run": f"run {group}", "day": f"{group}", "agent": f"agent {group or 'without a name'}"}[
-            self.per
-        ]
-        budget = f"The budget of {limit} per {self.per} ({whose})"
-        if finding.event == "budget.warning":
-            return f"{budget} is nearly used up: {spent}."
-        if finding.event == "budget.unknown":
-            what = "prices" if finding.limit_of == "usd" else "token counts"
-            return f"{budget} cannot be kept exactly: the {what} of some calls are not known."
-        name = f" of {ahead.name}" if ahead.name else ""
-        flight = (
-            f", {finding.in_flight} more in flight"
-            if finding.in_flight and finding.limit_of != "calls"
-            else ""
+    def _finding(self, event: str, name: str, state: _State, group: str | None) -> Finding:
+        spent = getattr(state, name)
+        return Finding(
+            event,
+            name,
+            limit=self.limits[name],
+            spent=spent.amount() if isinstance(spent, Sum) else spent,
+            in_flight=state.in_flight,
+            per=self.per,
+            group=group,
+            is_refused=self.action == "raise",
         )
-        done = "was not made" if self.action == "raise" else "is made all the same"
-        return f"{budget} is used up: {spent}{flight}. The {ahead.type}{name} {done}."
 
 
 class Budgets:
@@ -404,14 +350,6 @@ class Budgets:
             budget.emit(topic, record)
 
 
-def _outside() -> int:
-    """Return how far up from the caller of this the nearest code is that is not ours."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
-        level, frame = level + 1, frame.f_back
-    return level
-
-
 def _number(name: str, value: int | None) -> int | None:
     if value is not None and (type(value) is not int or value < 0):
         raise ValueError(f"{name} must be a whole number from 0, not {value!r}")
@@ -426,11 +364,3 @@ def _dollars(name: str, value: Decimal | float | str) -> Decimal:
     if not dollars.is_finite() or dollars < 0:
         raise ValueError(f"{name} must be dollars from 0, not {value!r}")
     return dollars
-
-
-def _words(limit_of: str, figure: Any) -> str:
-    amount = figure if isinstance(figure, Amount) else Amount(figure)
-    if limit_of == "usd":
-        return format_usd(amount)
-    unit = {"tokens": "token", "calls": "call", "tool_calls": "tool call"}[limit_of]
-    return f"{format_tokens(amount)} {unit}{'' if amount.value == 1 else 's'}"
