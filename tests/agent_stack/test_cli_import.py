@@ -73,8 +73,8 @@ class TestImport:
             (
                 ("gemini",),
                 (
-                    "Invalid value for 'claude-code|codex': 'gemini' is not one of 'claude-code', 'codex'. "
-                    "See agent-step-log import --help."
+                    "Invalid value for 'claude-code|codex|trajectory': 'gemini' is not one of 'claude-code', "
+                    "'codex', 'trajectory'. See agent-step-log import --help."
                 ),
             ),
             (
