@@ -178,13 +178,14 @@ class Look:
     """Look at the surroundings of the cursor.
 
     list (*count* rows), where, context (*is_difference*: what was added since the call before), wire
-    (*part*), files, state.
+    (*part*), files, state. *is_whole*: nothing of it is cut.
     """
 
     what: Literal["list", "where", "context", "wire", "files", "state"]
     count: int = 0
     is_difference: bool = False
     part: Literal["request", "response", "events"] = "request"
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent_debug_replay._commands import (
@@ -94,9 +95,9 @@ def _look(navigator: Navigator, look: Look) -> Outcome:
     if look.what == "list":
         return navigator.listing(look.count)
     if look.what == "context":
-        return navigator.context(difference=look.is_difference)
+        return replace(navigator.context(difference=look.is_difference), is_whole=look.is_whole)
     if look.what == "wire":
-        return navigator.wire(look.part)
+        return replace(navigator.wire(look.part), is_whole=look.is_whole)
     if look.what == "where":
         return navigator.where()
     return navigator.files() if look.what == "files" else navigator.state()

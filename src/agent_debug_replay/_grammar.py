@@ -88,9 +88,13 @@ TOPICS: tuple[Topic, ...] = (
     Topic(("list", "l"), "[N]", "", "the rows around this one", "look"),
     Topic(("where", "bt"), "", "", "the steps this one is inside of", "look"),
     Topic(
-        ("ctx",), "[-d]", "", "the messages the model saw; -d: what was added since the call before", "look"
+        ("ctx",),
+        "[-d] [--full]",
+        "",
+        "the messages the model saw; -d: what was added since the call before",
+        "look",
     ),
-    Topic(("wire",), "[req | resp | sse]", "", "the exchange on the tape", "look"),
+    Topic(("wire",), "[req | resp | sse] [--full]", "", "the exchange on the tape", "look"),
     Topic(("files",), "", "", "files touched so far", "look"),
     Topic(("state",), "", "", "totals, files, context and last error so far", "look"),
     Topic(("display",), "[EXPR]", "", "print it after every move; alone: those there are", "look"),
@@ -347,9 +351,10 @@ class _Line:
         return Look("where")
 
     def ctx(self, _name: str, _is_reverse: bool) -> Command:
-        if self._rest not in ("", "-d", "diff"):
-            raise self._wrong("ctx takes nothing, or -d")
-        return Look("context", is_difference=self._rest != "")
+        words = self._rest.split()
+        if not set(words) <= {"-d", "--full"}:
+            raise self._wrong("ctx takes -d and --full")
+        return Look("context", is_difference="-d" in words, is_whole="--full" in words)
 
     def wire(self, _name: str, _is_reverse: bool) -> Command:
         parts: dict[str, Literal["request", "response", "events"]] = {
@@ -361,9 +366,11 @@ class _Line:
             "sse": "events",
             "events": "events",
         }
-        if self._rest not in parts:
-            raise self._wrong("wire takes req, resp or sse")
-        return Look("wire", part=parts[self._rest])
+        words = self._rest.split()
+        part = " ".join(word for word in words if word != "--full")
+        if part not in parts:
+            raise self._wrong("wire takes req, resp or sse, and --full")
+        return Look("wire", part=parts[part], is_whole="--full" in words)
 
     def look(self, name: str, _is_reverse: bool) -> Command:
         self._nothing()

@@ -188,7 +188,9 @@ class Navigator:
         """
         holds = _expression(condition).condition(self.replay)
         return self._walk(
-            lambda at, way: self._scan(at, way, holds), -1 if reverse else 1, f"where {condition}"
+            lambda at, way: self._scan(at, way, holds),
+            -1 if reverse else 1,
+            f"{{0}} step where {_braced(str(condition))}",
         )
 
     def resume(self, *, reverse: bool = False) -> Moved:

@@ -150,6 +150,7 @@ class Context:
         added: Of a difference: how many of the messages, counted from the end, are new since the call before.
         is_difference: Only what is new was asked for.
         dropped: Messages of the call before that are not there any more.
+        is_whole: Whether to cut nothing.
     """
 
     row: StepRow | None
@@ -158,6 +159,7 @@ class Context:
     added: int | None = None
     is_difference: bool = False
     dropped: int = 0
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,11 +170,13 @@ class Wire:
         row: The model call.
         exchange: None when there is no tape, or the call is not on it.
         part: request, response or events.
+        is_whole: Whether to cut nothing.
     """
 
     row: StepRow | None
     exchange: TapedExchange | None
     part: Literal["request", "response", "events"]
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)

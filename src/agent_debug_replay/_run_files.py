@@ -178,14 +178,19 @@ def match_run(source: object, run: str | None, runs: dict[str, float]) -> str:
 
 
 def _nearest(run: str, runs: Iterable[str]) -> list[str]:
-    """Return the ids most like *run*: as a whole, or by an end as long as it."""
+    """Return the ids most like *run*: as a whole, or by a part as long as it."""
 
     def likeness(name: str) -> float:
-        ends = {name, name[-len(run) :], name[: len(run)]}
-        return max(difflib.SequenceMatcher(None, run, end, autojunk=False).ratio() for end in ends)
+        begins = [
+            0,
+            max(len(name) - len(run), 0),
+            *(place + 1 for place, char in enumerate(name) if char in "-_/"),
+        ]
+        parts = {name, *(name[begin : begin + len(run)] for begin in begins)}
+        return max(difflib.SequenceMatcher(None, run, part, autojunk=False).ratio() for part in parts)
 
     rated = sorted(((likeness(name), name) for name in list(runs)[-2000:]), reverse=True)
-    return [name for ratio, name in rated[:_NEAREST] if ratio >= 0.5]
+    return [name for ratio, name in rated[:_NEAREST] if ratio >= 0.6]
 
 
 def rotated_beside(path: Path) -> list[Path]:

@@ -45,6 +45,7 @@ COMMANDS = {
     "truncated": "truncated",
     "find": "find",
     "sql": "sql",
+    "replay": "replay",
     "diff": "diff",
     "compare": "compare",
     "wire": "wire",

@@ -20,6 +20,7 @@ SUMMARIES = {
     "truncated": "List the runs whose answers a length limit cut off.",
     "find": "Find a text in inputs, outputs, errors, prompts and answers.",
     "sql": "Ask anything of the logs, in SQL.",
+    "replay": "Step through a run in a debugger.",
     "diff": "Compare two runs: where do they part?",
     "compare": "Hold groups of runs against each other, chance included.",
     "wire": "Show what was sent to a model, and what came back.",
