@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -352,6 +353,26 @@ class TestUnfinished:
 
     def test_tool_without_an_end_changes_no_cost(self) -> None:
         assert table(call(), {**BEGUN, "of": "tool_call"}).total.calls == 1
+
+
+class TestMemory:
+    def test_does_not_grow_with_the_calls(self) -> None:
+        def peak(number: int) -> int:
+            records = (
+                parsed(each)
+                for step in range(1, number)
+                for each in ({**BEGUN, "step": step}, call(step=step, parent=1))
+            )
+            tracemalloc.start()
+            try:
+                assert usage_of_records(records, prices=FLAT).total.calls == number - 1
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+        peak(10)  # what is kept once for all
+
+        assert peak(4000) - peak(1000) < 20_000
 
 
 class TestIncompleteRuns:
