@@ -66,7 +66,7 @@ def _moment(text: str | None, *, is_end: bool) -> float | None:
     try:
         return None if text is None else parse_when(text, now=time(), is_end=is_end)
     except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+        raise click.BadParameter(f"{error}.") from None
 
 
 def time_options(command: Command) -> Command:

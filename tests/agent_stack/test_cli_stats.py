@@ -361,6 +361,20 @@ class TestBadInput:
         assert "modle" in sentence
         assert "model" in sentence
 
+    @pytest.mark.parametrize(
+        ("condition", "sentence"),
+        [
+            ("tool = ", '--where is no whole condition: syntax error at or near ")".'),
+            (
+                "tool IN (FROM read_text('/etc/passwd'))",
+                "--where: The query reaches outside the logs, which is not allowed.",
+            ),
+        ],
+    )
+    def test_a_condition_that_is_none(self, cli: Cli, fleet: Path, condition: str, sentence: str) -> None:
+        result = cli("stats", fleet, "--where", condition)
+        assert (result.code, result.err) == (2, f"agent-step-log: {sentence}\n")
+
     def test_a_directory_without_a_log(self, cli: Cli, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         result = cli("stats", "empty", "--by", "day")

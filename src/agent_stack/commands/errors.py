@@ -54,7 +54,7 @@ def command(
 
     places = sources_of(sources)
     screen = Screen(color)
-    with asking(places) as logs:
+    with asking(places, where=where) as logs:
         groups = list(failure_groups(logs, Selection(since, until, where)))
         damage = logs.known_damage
     from agent_stack._render.notes import render_damage

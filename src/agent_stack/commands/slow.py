@@ -64,7 +64,7 @@ def command(
 
     places = sources_of(sources)
     screen = Screen(color)
-    with asking(places) as logs:
+    with asking(places, where=where) as logs:
         found = slowness(logs, Selection(since, until, where), most)
         damage = logs.known_damage
     if as_json:

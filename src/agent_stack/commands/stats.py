@@ -101,7 +101,7 @@ def _all(places: Sequence[str], selection: Selection, screen: Screen, *, as_json
         from agent_stack._queries.asking import asking
         from agent_stack._queries.sums import totals_from
 
-        with asking(places) as logs:
+        with asking(places, where=selection.where) as logs:
             totals = totals_from(logs, selection)
             damage += logs.known_damage
     if as_json:
@@ -131,7 +131,7 @@ def _by(
     from agent_stack._queries.asking import asking
     from agent_stack._queries.groups import groups_by
 
-    with asking(places) as logs:
+    with asking(places, where=selection.where) as logs:
         groups, total = groups_by(logs, by, selection)
         damage = logs.known_damage
     if as_json:

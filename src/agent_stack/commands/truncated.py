@@ -55,7 +55,7 @@ def command(
 
     places = sources_of(sources)
     screen = Screen(color)
-    with asking(places) as logs:
+    with asking(places, where=where) as logs:
         runs = list(truncated_runs(logs, Selection(since, until, where)))
         damage = logs.known_damage
     from agent_stack._render.notes import render_damage
