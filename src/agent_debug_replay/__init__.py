@@ -29,6 +29,7 @@ from agent_debug_replay._diff_fields import FieldChange, field_changes
 from agent_debug_replay._diff_rounds import PAIR_KINDS
 from agent_debug_replay._diff_totals import Delta
 from agent_debug_replay._expr import FIELDS, MISSING, Expression, FieldInfo, Missing
+from agent_debug_replay._failures import FailureCluster, cluster_failures
 from agent_debug_replay._grammar import TOPICS, Topic, parse_commands
 from agent_debug_replay._navigator import Navigator
 from agent_debug_replay._outcomes import (
@@ -76,6 +77,7 @@ __all__ = [
     "Divergence",
     "Expression",
     "ExpressionError",
+    "FailureCluster",
     "FieldChange",
     "FieldInfo",
     "Figure",
@@ -126,6 +128,7 @@ __all__ = [
     "Walk",
     "Where",
     "Wire",
+    "cluster_failures",
     "compare_groups",
     "diff",
     "field_changes",
