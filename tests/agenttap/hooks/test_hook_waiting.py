@@ -17,6 +17,8 @@ from tests.agenttap.hooks.support_tap import KeepingTap
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from agenttap._capture import Capture
+
 PIECES = [b"data: one\n\n", b"data: two\n\n"]
 
 
@@ -139,3 +141,23 @@ class TestARequestThatIsRefused:
             read([f"http://127.0.0.1:{free_port()}/"], lambda: None)
 
         assert tap.only.told == ["begun", "sent", "ended"]
+
+
+class TestTwoAtOnce:
+    def test_an_end_that_comes_while_the_request_is_taken_is_told_after_it(self) -> None:
+        told = []
+
+        class Slow(KeepingTap):
+            def sent(self, capture: Capture) -> None:
+                capture.end("closed")  # as a finaliser does
+                told.append("sent")
+
+            def ended(self, capture: Capture) -> None:
+                told.append(f"ended {capture.how}")
+
+        capture = Slow().begin("httpx2", "POST", "http://x/", [], b"{}", is_streamed=False)
+        assert capture is not None
+        capture.request_sent()
+        capture.end("eof")
+
+        assert told == ["sent", "ended closed"]
