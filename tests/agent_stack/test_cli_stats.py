@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -380,6 +381,26 @@ class TestBadInput:
         result = cli("stats", "empty", "--by", "day")
         assert result.code == 2
         assert result.err.startswith("agent-step-log: empty: no log in this directory")
+
+
+class TestWithoutTheExtra:
+    @pytest.fixture(autouse=True)
+    def _no_engine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "duckdb", None)
+
+    def test_plain_stats_and_find_work(self, cli: Cli, logs: Path) -> None:
+        assert cli("stats", logs).code == 0
+        assert cli("find", "x.py", logs).code == 0
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [("stats", "--by", "day"), ("stats", "--since", "7d"), ("slow",), ("errors",), ("truncated",)],
+    )
+    def test_the_others_say_what_to_install(self, cli: Cli, logs: Path, arguments: tuple[str, ...]) -> None:
+        result = cli(*arguments, logs)
+        assert (result.code, result.out) == (2, "")
+        assert "pip install 'agent-step-log[query]'" in result.err
+        assert result.err.count("\n") == 1
 
 
 class TestWhen:
