@@ -127,9 +127,8 @@ class Logs:
         """Close the engine and delete what was copied. Results already given stay whole."""
         with self._lock:
             self._is_closed = True
-            if self._engine is not None:
-                self._engine.close()
-                self._engine = None
+            # Not close(): it would end the results given, which hold the engine until they are gone.
+            self._engine = None
             self._folder.cleanup()
 
     def __enter__(self) -> Self:
@@ -200,10 +199,8 @@ class Logs:
                 files[Path(os.path.abspath(path))] = identity  # noqa: PTH100  not resolve(): links stay links
         if files == self._files:
             return
-        if files.keys() != self._files.keys() and self._engine is not None:
-            # What it may read was settled when it was made.
-            self._engine.close()
-            self._engine = None
+        if files.keys() != self._files.keys():
+            self._engine = None  # what it may read was settled when it was made
         self._files = files
         self._filled = set()
         for path in [path for path, copy in self._copies.items() if files.get(path) != copy.identity]:
@@ -310,7 +307,6 @@ class Logs:
         schema = "_".join(["views", *sorted(need.name.lower() for need in met)])
         if schema not in self._made:
             connection.execute(f"CREATE SCHEMA {schema}")
-            connection.execute(_views.step_lines_view(met))
         done = self._made.setdefault(schema, set())
         connection.execute(f"USE {schema}")
         for name in names:
@@ -331,7 +327,7 @@ class Logs:
         for statement in _views.tables():
             engine.execute(statement)
         if not self._outside:
-            files = ", ".join(_text(str(path)) for path in self._files if _is_plain(path))
+            files = ", ".join(_text(str(path)) for path in self._files if _is_text(path))
             engine.execute(f"SET allowed_paths = [{files}]")
             engine.execute(f"SET allowed_directories = [{_text(self._folder.name)}]")
             for setting in _SHUT:
@@ -452,10 +448,11 @@ def _row(place: tuple[str, str]) -> str:
 
 def _is_plain(path: Path) -> bool:
     """Whether the engine takes this name for the file of that name."""
-    name = str(path)
-    return (
-        _MAGIC.search(name) is None and name.isprintable() and name.encode(errors="ignore").decode() == name
-    )
+    return _MAGIC.search(str(path)) is None and _is_text(path)
+
+
+def _is_text(path: Path) -> bool:
+    return str(path).encode(errors="ignore").decode() == str(path)
 
 
 def _require_duckdb() -> None:

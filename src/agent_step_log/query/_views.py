@@ -1,7 +1,7 @@
 """The SQL of the views.
 
     _files, _originals   variables: what the engine reads, and for what stands in for a file, which
-    inside.lines               every line, each key as raw JSON; only the keys a query needs are taken out
+    inside.lines         every line, each key as raw JSON; only the keys a query needs are taken out
     inside.open                the lines of steps in flight (a table; empty until a query needs it)
     inside.headers             task_type and the like for each run (a table; the same)
 
@@ -28,7 +28,6 @@ __all__ = [
     "later_formats",
     "lines_view",
     "open_table",
-    "step_lines_view",
     "tables",
     "view",
 ]
@@ -46,7 +45,7 @@ class Need(StrEnum):
 
 
 def lines_view(*, object_bytes: int) -> str:
-    """Return SQL that makes `inside.lines`: every line that has the head of a record.
+    """Return SQL that makes `inside.lines`: every line.
 
     With every fault an error: a line that is no JSON, and one with a key twice that is asked for.
     """
@@ -54,9 +53,18 @@ def lines_view(*, object_bytes: int) -> str:
     return (
         "CREATE OR REPLACE VIEW inside.lines AS SELECT * FROM read_json(getvariable('_files'), "
         "format = 'newline_delimited', filename = '_file', hive_partitioning = false, "
-        f"maximum_object_size = {object_bytes}, columns = {{{columns}}}) "
+        f"maximum_object_size = {object_bytes}, columns = {{{columns}}})"
+    )
+
+
+def _lines(condition: str, taken: str = "*") -> str:
+    """Return SQL for *taken* of the records that *condition* holds for."""
+    # In one CASE: of conditions joined by AND the engine chooses the order.
+    return (
+        f"SELECT {taken} FROM inside.lines "
         f'WHERE CASE WHEN "type"::VARCHAR = \'"run_start"\' AND ({typed("format")}) > 1 '
-        f"THEN error('{Need.LATER_FORMAT} ' || \"run_id\"::VARCHAR) IS NULL ELSE {_is_record()} END"
+        f"THEN error('{Need.LATER_FORMAT} ' || \"run_id\"::VARCHAR) IS NULL "
+        f"WHEN {condition} THEN {_is_record()} ELSE false END"
     )
 
 
@@ -101,14 +109,13 @@ def open_table() -> tuple[str, ...]:
     """Return SQL that fills `inside.open`: of each step begun and not ended, the line that began it."""
     # A number the view `steps` shows as NULL still is one: compare the text.
     keys = '"run_id"::VARCHAR AS r, "writer"::VARCHAR AS w, "step"::VARCHAR AS s'
-    begins = _is_type("step_start")
+    begins, ends = _is_type("step_start"), _is_type("run_start", "run_end")
     return (
         "DELETE FROM inside.open",
         "CREATE OR REPLACE TABLE inside.begun AS "
-        f"SELECT {keys} FROM inside.lines WHERE NOT {_is_type('run_start', 'run_end')} "
-        f"GROUP BY ALL HAVING bool_and({begins})",
-        f"INSERT INTO inside.open SELECT {', '.join(_quoted(KEYS))} FROM inside.lines "
-        f"WHERE (SELECT count(*) FROM inside.begun) > 0 AND {begins} "
+        f"{_lines(f'NOT {ends}', keys)} GROUP BY ALL HAVING bool_and({begins})",
+        f"INSERT INTO inside.open SELECT {', '.join(_quoted(KEYS))} FROM ({_lines(begins)}) "
+        "WHERE (SELECT count(*) FROM inside.begun) > 0 "
         'AND EXISTS (FROM inside.begun WHERE r = "run_id"::VARCHAR AND w IS NOT DISTINCT FROM "writer"::VARCHAR '
         'AND s = "step"::VARCHAR) '
         'QUALIFY row_number() OVER (PARTITION BY "run_id"::VARCHAR, "writer"::VARCHAR, "step"::VARCHAR '
@@ -122,8 +129,7 @@ def headers_table() -> tuple[str, ...]:
     taken = ", ".join(f"arg_min_null({typed(key)}, {_HEADER_ORDER})" for key in _HEADER_KEYS)
     return (
         "DELETE FROM inside.headers",
-        f"INSERT INTO inside.headers SELECT {typed('run_id')}, {taken} FROM inside.lines "
-        f"WHERE {_is_type('run_start')} GROUP BY 1",
+        f"INSERT INTO inside.headers SELECT {typed('run_id')}, {taken} FROM ({_lines(_is_type('run_start'))}) GROUP BY 1",
     )
 
 
@@ -143,44 +149,24 @@ _HEADER_KEYS = ("task_type", "environment", "agent_version")
 _HEADER_ORDER = f'({typed("ts")}) + CASE WHEN "writer" IS NULL THEN 0 ELSE 1e12 END'
 
 
-def step_lines_view(met: set[Need]) -> str:
-    """Return SQL that makes the lines of steps, which the views of steps stand on."""
-    keys = ", ".join(_quoted(KEYS))
-    return (
-        f"CREATE OR REPLACE VIEW {_step_lines(met)} AS SELECT {keys}, false AS _is_open FROM inside.lines "
-        f"WHERE {_guarded(_is_type(*_STEPS), met)} UNION ALL SELECT {keys}, true FROM inside.open"
-    )
-
-
-def _step_lines(met: set[Need]) -> str:
-    return "inside.step_lines" + ("_and_open" if Need.OPEN in met else "")
-
-
 def view(name: str, met: set[Need], silent_s: float) -> str:
     """Return SQL that makes the view *name* of `VIEWS`, with what is in *met* at hand."""
     match name:
         case "runs":
             return _runs(met, silent_s)
         case "events":
-            return _select(name, "inside.lines", _is_type("event"), {}, met)
+            return _select(name, _lines(_is_type("event")), {}, met)
         case "records":
-            return _select(name, "inside.lines", "true", {}, met)
+            return _select(name, _lines("true"), {}, met)
         case "errors":
             failed = f"({typed('error')}) IS NOT NULL"
             ended = f'{_is_type("run_end")} AND ({failed} OR "status"::VARCHAR = \'"error"\')'
             own = {"name": _name('"type"::VARCHAR')}
-            return _select(name, "inside.lines", f"{_is_type(*_STEPS)} AND {failed} OR {ended}", own, met)
+            return _select(name, _lines(f"({_is_type(*_STEPS)} AND {failed} OR {ended})"), own, met)
+        case "steps":
+            return _steps(name, _STEPS, met)
         case _:
-            return _steps(name, met)
-
-
-def _guarded(condition: str, met: set[Need]) -> str:
-    if Need.OPEN in met:
-        return condition
-    return (
-        f"CASE WHEN {_is_type('step_start')} THEN error('{Need.OPEN} ' || \"run_id\"::VARCHAR) IS NULL "
-        f"ELSE {condition} END"
-    )
+            return _steps(name, (name.removesuffix("s"),), met)
 
 
 def _name(kind: str) -> str:
@@ -190,7 +176,18 @@ def _name(kind: str) -> str:
     )
 
 
-def _steps(name: str, met: set[Need]) -> str:
+def _steps(name: str, types: tuple[str, ...], met: set[Need]) -> str:
+    begins = _is_type("step_start")
+    of = "" if name == "steps" else f' AND "of"::VARCHAR = \'"{types[0]}"\''
+    if Need.OPEN in met:
+        lines = f"{_lines(_is_type(*types), '*, false AS _is_open')} UNION ALL BY NAME SELECT *, true AS _is_open FROM inside.open WHERE true{of}"
+    else:
+        # A line that begins a step looks as the step in flight would. So one that a query's own
+        # conditions leave out is rightly left out, and the first that they do not ends the query.
+        lines = (
+            f"SELECT * FROM ({_lines(f'({_is_type(*types)} OR {begins}{of})', f'*, {begins} AS _is_open')}) "
+            f"WHERE CASE WHEN _is_open THEN error('{Need.OPEN} ' || \"run_id\"::VARCHAR) IS NULL ELSE true END"
+        )
     kind = 'CASE WHEN _is_open THEN "of"::VARCHAR ELSE "type"::VARCHAR END'
     duration = f"CASE WHEN _is_open THEN NULL ELSE {typed('duration_ms')} END"
     own = {
@@ -200,12 +197,11 @@ def _steps(name: str, met: set[Need]) -> str:
         "duration_ms": duration,
         "status": f"CASE WHEN _is_open THEN 'in_flight' WHEN ({typed('error')}) IS NULL THEN 'ok' ELSE 'error' END",
     }
-    where = "true" if name == "steps" else f"({kind}) = '\"{name.removesuffix('s')}\"'"
-    return _select(name, _step_lines(met), where, own, met)
+    return _select(name, lines, own, met)
 
 
-def _select(name: str, source: str, where: str, own: dict[str, str], met: set[Need]) -> str:
-    """Return SQL for a view of one row to a line of *source*."""
+def _select(name: str, lines: str, own: dict[str, str], met: set[Need]) -> str:
+    """Return SQL for a view of one row to each of *lines*."""
     has_headers = Need.HEADERS in met
     columns = []
     for column in VIEWS[name]:
@@ -223,11 +219,10 @@ def _select(name: str, source: str, where: str, own: dict[str, str], met: set[Ne
         columns.append(f'{value} AS "{column.name}"')
     header = " LEFT JOIN inside.headers header ON header.of_run = line._run" if has_headers else ""
     run = f", {typed('run_id')} AS _run" if has_headers else ""
-    names = ", ".join(_quoted(key for key in KEYS if key not in _HEADER_KEYS))
-    extra = "_is_open" if "step_lines" in source else "_file"
+    shadowed = ", ".join(_HEADER_KEYS)
     return (
         f'CREATE OR REPLACE VIEW "{name}" AS SELECT {", ".join(columns)} '
-        f"FROM (SELECT {names}, {extra}, {typed('ts')} AS _ts{run} FROM {source} WHERE {where}) line{header}"
+        f"FROM (SELECT * EXCLUDE ({shadowed}), {typed('ts')} AS _ts{run} FROM ({lines})) line{header}"
     )
 
 
@@ -324,7 +319,7 @@ def _runs(met: set[Need], silent_s: float) -> str:
     in_flight = f"SELECT {typed('run_id')} AS run_id, count(*) AS open_steps FROM inside.open GROUP BY 1"
     return (
         f'CREATE OR REPLACE VIEW "runs" AS SELECT {columns} FROM (SELECT *, {end} AS ended FROM '
-        f"(SELECT {taken} FROM inside.lines GROUP BY 1) LEFT JOIN ({in_flight}) USING (run_id))"
+        f"(SELECT {taken} FROM ({_lines('true')}) GROUP BY 1) LEFT JOIN ({in_flight}) USING (run_id))"
     )
 
 

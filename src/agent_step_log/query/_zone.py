@@ -22,7 +22,7 @@ def day_of(seconds: str) -> str:
     shift = _shift(seconds, _changes())
     return (
         f"CASE WHEN {seconds} >= {low} AND {seconds} < {high} THEN "
-        f"strftime(make_timestamp(CAST(floor({seconds}) AS BIGINT) * 1000000 + {shift} * 1000000), "
+        f"strftime(make_timestamp((CAST(floor({seconds}) AS BIGINT) + {shift}) * 1000000), "
         "'%Y-%m-%d') END"
     )
 
