@@ -124,6 +124,17 @@ class TestView:
         assert "50 more rows (--all)" in cli("diff", *pair).out
         assert "more rows" not in cli("diff", *pair, "--all").out
 
+    def test_of_a_huge_text_shows_what_is_around_the_change(self, cli: Cli, write_log: WriteLog) -> None:
+        def run(word: str) -> Any:
+            text = "\u202ex\n" * 1_000_000 + f"the {word} is here"
+            return changed(step5={"output": text})
+
+        pair = write_log("one.jsonl", *run("cat")), write_log("two.jsonl", *run("dog"))
+        out = cli("diff", *pair).out
+        assert "- the cat is here" in out
+        assert "+ the dog is here" in out
+        assert len(out) < 10_000
+
     @pytest.mark.parametrize("columns", [40, 60, 80, 120])
     def test_fits_the_terminal(self, cli: Cli, pair: tuple[Path, Path], columns: int) -> None:
         out = cli("diff", *pair, "--all", columns=columns).out

@@ -25,6 +25,8 @@ __all__ = ["DiffOptions", "render_run_diff"]
 
 _ROWS = 200  # of the aligned list
 _FIELDS = 12  # differences shown of one step
+#: Characters of a text that are compared word by word, without ``--full`` and with it.
+_LONG, _LONG_FULL = 20_000, 1_000_000
 _LABEL = 14
 #: Cells of the columns of the totals, label first, in a wide terminal and in a narrow one.
 _WIDE, _NARROW = (16, 12, 12, 24), (11, 9, 9, 11)
@@ -223,21 +225,21 @@ def _after(common: int) -> str:
 def _rest(first: Divergence, width: int) -> Iterator[Line]:
     """Yield what either run did from there on."""
     rest = {delta.name: delta for delta in first.after}
+    units = {"input_tokens": " tokens in", "output_tokens": " out", "duration_ms": ""}
     for side in ("a", "b"):
-        words = []
-        for name, word in (
-            ("steps", ""),
-            ("input_tokens", " tokens in"),
-            ("output_tokens", " out"),
-            ("duration_ms", ""),
-        ):
-            if name in rest and getattr(rest[name], side) is not None:
-                figure = _figure(rest[name], getattr(rest[name], side), getattr(rest[name], f"{side}_bound"))
-                words.append(
-                    many(int(getattr(rest[name], side)), "step") if name == "steps" else figure + word
-                )
+        steps = rest["steps"].a if side == "a" else rest["steps"].b
+        words = [many(int(steps or 0), "step")]
+        for name, unit in units.items():
+            delta = rest.get(name)
+            value, bound = (None, None) if delta is None else _side(delta, side)
+            if delta is not None and value:
+                words.append(_figure(delta, value, bound) + unit)
         line = Line(f"  {side.upper()} ", "bold").add("from there: ", "dim")
-        yield line.add(", ".join(words) or "nothing", "dim", width - line.width)
+        yield line.add(", ".join(words), "dim", width - line.width)
+
+
+def _side(delta: Delta, side: str) -> tuple[float | None, str | None]:
+    return (delta.a, delta.a_bound) if side == "a" else (delta.b, delta.b_bound)
 
 
 def _changes(changes: list[FieldChange], width: int, options: DiffOptions) -> Iterator[Line]:
@@ -264,11 +266,36 @@ def _changed(line: Line, change: FieldChange, width: int, options: DiffOptions) 
         yield line.add("  ").add(words, "", max(8, width - line.width))
         return
     yield line
-    yield from render_compared(diff_lines(_text(values[0]), _text(values[1])), width, full=options.full)
+    texts = _near_change(*map(_plain, values), most=_LONG_FULL if options.full else _LONG)
+    yield from render_compared(diff_lines(*map(_safe.block, texts)), width, full=options.full)
+
+
+def _near_change(before: str, after: str, *, most: int) -> tuple[str, str]:
+    """Return of two texts of which one is longer than *most* what is around the first place they differ."""
+    if max(len(before), len(after)) <= most:
+        return before, after
+    same, differs = 0, min(len(before), len(after)) + 1
+    while differs - same > 1:  # as many slices as the length has binary digits, each compared at once
+        middle = (same + differs) // 2
+        if before[same:middle] == after[same:middle]:
+            same = middle
+        else:
+            differs = middle
+    begin = max(0, same - most // 8)
+    head = "…" if begin else ""
+    first, second = (
+        head + text[begin : begin + most] + ("…" if len(text) > begin + most else "")
+        for text in (before, after)
+    )
+    return first, second
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else pretty_json(value)
 
 
 def _text(value: Any) -> list[str]:
-    return _safe.block(value if isinstance(value, str) else pretty_json(value))
+    return _safe.block(_plain(value)[:_LONG_FULL])
 
 
 def _what(step: Step, room: int) -> Line:
