@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from agent_stack._queries.groups import DIMENSIONS
 from agent_stack._when import parse_when
 
 if TYPE_CHECKING:
@@ -339,7 +340,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            (["--by", "moon"], "Invalid value for '--by': 'moon' is none of model, tool, agent, task, env"),
+            (["--by", "moon"], f"Invalid value for '--by': 'moon' is none of {', '.join(DIMENSIONS)}."),
             (["--by", "model,tool"], "Invalid value for '--by': a call is of a model or of a tool"),
             (["--since", "soon"], "Invalid value for '--since': 'soon' is no time: give a date"),
             (
