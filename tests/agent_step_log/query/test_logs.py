@@ -133,7 +133,8 @@ class TestErrors:
 
     def test_an_unknown_view_is_named_with_the_nearest(self, logs: Logs) -> None:
         assert str(refusal(logs, "SELECT * FROM toolcalls")) == (
-            "There is no view 'toolcalls' at line 1, column 15. Did you mean tool_calls or llm_calls or agent_calls?"
+            "There is no view 'toolcalls' at line 1, column 15. "
+            "Did you mean tool_calls or llm_calls or agent_calls?"
         )
 
     def test_a_syntax_error_has_its_place(self, logs: Logs) -> None:
@@ -144,7 +145,8 @@ class TestErrors:
 
     def test_a_refusal_says_what_lifts_it(self, logs: Logs) -> None:
         assert str(refusal(logs, "SELECT * FROM read_text('/etc/passwd')")) == (
-            "The query reaches outside the logs, which is not allowed; open_logs(..., outside=True) lifts this."
+            "The query reaches outside the logs, which is not allowed; "
+            "open_logs(..., outside=True) lifts this."
         )
 
     def test_a_place_without_logs_is_said(self, tmp_path: Path) -> None:
@@ -234,7 +236,10 @@ class TestFiles:
             assert logs.sql("SELECT run_id FROM runs ORDER BY 1").rows() == [("r",), ("s",)]
 
     def test_a_running_process_is_running(self, tmp_path: Path) -> None:
-        code = "import sys; from agent_step_log import StepLog; log = StepLog(sys.argv[1], 'live'); print(flush=True); sys.stdin.read()"
+        code = (
+            "import sys; from agent_step_log import StepLog; "
+            "log = StepLog(sys.argv[1], 'live'); print(flush=True); sys.stdin.read()"
+        )
         with subprocess.Popen(
             [sys.executable, "-c", code, str(tmp_path / "live.jsonl")],
             stdin=subprocess.PIPE,
