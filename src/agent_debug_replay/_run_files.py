@@ -44,13 +44,13 @@ class LoadedRun:
         """Take the records *heads*, which are those at places *at* of *block*."""
         fold = self.info.fold
         times = [head.ts for head in heads]
-        fold.first_ts = min(times) if fold.first_ts is None else min(fold.first_ts, *times)
-        fold.last_ts = max(fold.last_ts, *times)
+        fold.first_ts = min(times) if fold.first_ts is None else min(fold.first_ts, min(times))
+        fold.last_ts = max(fold.last_ts, max(times))
         if file.path not in self.info.paths:
             self.info.paths.append(file.path)
         whole = heads
         places = at
-        if min(head.step for head in heads) <= 0:
+        if min([head.step for head in heads]) <= 0:
             for head, place in zip(heads, at, strict=True):
                 if head.step <= 0:
                     self._take_run_record(block.offsets[place], block.lengths[place], file)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -202,18 +203,16 @@ class LogFile:
         try:
             if not text.isascii():
                 text.decode()
-            heads: list[Head] = list(map(_decode, lines))
+            heads = list(map(_decode, lines))
         except _UNDECODABLE:
             yield from self._one_by_one(lines, offset, is_ended=is_ended)
             return
         lengths = list(map(len, lines))
-        offsets: list[int] = []
-        for length in lengths:
-            offsets.append(offset)
-            offset += length + 1
+        offsets = list(accumulate([length + 1 for length in lengths[:-1]], initial=offset))
         self.is_log = self.has_text = True
-        for head in heads:
-            _check(head, self.path)
+        if [head.format for head in heads].count(None) < len(heads):
+            for head in heads:
+                _check(head, self.path)
         yield Block(heads, offsets, lengths)
 
     def _one_by_one(self, lines: list[bytes], offset: int, *, is_ended: bool) -> Iterator[Block]:

@@ -83,12 +83,15 @@ class Strings:
             self.texts.append(text)
         return found
 
-    def numbers(self, texts: Sequence[str | None]) -> list[int]:
+    def numbers(self, texts: Sequence[str | None]) -> array[int]:
         """Return the numbers of *texts*."""
+        first = texts[0]
+        if texts.count(first) == len(texts):
+            return array("I", (self.number(first),)) * len(texts)
         try:
-            return [self._numbers[text] for text in texts]
+            return array("I", [self._numbers[text] for text in texts])
         except KeyError:
-            return [self.number(text) for text in texts]
+            return array("I", [self.number(text) for text in texts])
 
     def find(self, text: str) -> int | None:
         """Return the number of *text*; None if nothing has it."""
@@ -101,6 +104,7 @@ class _Places:
     def __init__(self) -> None:
         self._rows = array("i")
         self._more: dict[int, int] = {}
+        self._highest = 0
 
     def get(self, step: int) -> int:
         """Return the row of *step*; -1 if there is none."""
@@ -108,20 +112,24 @@ class _Places:
             return self._rows[step] - 1
         return self._more.get(step, -1)
 
-    def many(self, steps: list[int]) -> list[int]:
-        """Return the rows of *steps*."""
-        if steps and min(steps) >= 0 and max(steps) < len(self._rows):
-            rows = self._rows
-            return [rows[step] - 1 for step in steps]
-        return [self.get(step) for step in steps]
+    def many(self, steps: list[int]) -> list[int] | None:
+        """Return the rows of *steps*; None when no step has one."""
+        if min(steps) > self._highest:
+            return None
+        rows = [self.get(step) for step in steps]
+        return rows if max(rows) >= 0 else None
 
     def put(self, steps: list[int], first: int) -> None:
         """Note that *steps* are rows *first*, *first* + 1, ..."""
-        highest = max(steps)
+        lowest, highest, size = min(steps), max(steps), len(self._rows)
+        self._highest = max(self._highest, highest)
         # Numbers start at 1 and have no gaps: room for twice as many as were met is always enough.
-        if len(self._rows) <= highest < 2 * (len(self._rows) + len(steps)) + 65_536:
-            self._rows.frombytes(bytes(4 * (highest + 1 + len(self._rows) // 2 - len(self._rows))))
-        size = len(self._rows)
+        if size <= highest < 2 * (size + len(steps)) + 65_536:
+            self._rows.frombytes(bytes(4 * (highest + 1 + size // 2 - size)))
+            size = len(self._rows)
+        if lowest >= 0 and highest < size and steps == list(range(lowest, highest + 1)):
+            self._rows[lowest : highest + 1] = array("i", range(first + 1, first + 1 + len(steps)))
+            return
         for row, step in enumerate(steps, first):
             if 0 <= step < size:
                 self._rows[step] = row + 1
@@ -136,7 +144,7 @@ class _Places:
     def copy(self) -> _Places:
         """Return a copy."""
         copied = _Places()
-        copied._rows, copied._more = self._rows[:], dict(self._more)
+        copied._rows, copied._more, copied._highest = self._rows[:], dict(self._more), self._highest
         return copied
 
 
@@ -170,6 +178,8 @@ _COLUMNS = {
     "begin_offset": "q",
     "begin_length": "q",
 }
+#: A row whose ending says something else of these than its beginning may have to move.
+_PLACING = frozenset({"parent_step", "parent_writer", "agent"})
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
@@ -240,9 +250,7 @@ class Table:
         The first ending of a step counts, and its first beginning.
         """
         writers = {head.writer for head in heads}
-        if len(writers) == 1 and len({head.step for head in heads if head.type == "step_start"}) + len(
-            {head.step for head in heads if head.type != "step_start"}
-        ) == len(heads):
+        if len(writers) == 1 and _are_different(heads):
             return self._add_group(heads, file, offsets, lengths, writers.pop())
         changed: list[int] = []
         if len(writers) > 1:
@@ -266,68 +274,120 @@ class Table:
         places = self._places.get(number)
         if places is None:
             places = self._places[number] = _Places()
-        changed: list[int] = []
-        for is_start in (True, False):
-            mine = [at for at, head in enumerate(heads) if (head.type == "step_start") is is_start]
-            if not mine:
-                continue
-            picked = heads if len(mine) == len(heads) else [heads[at] for at in mine]
-            rows = places.many([_whole(head.step) for head in picked])
-            if max(rows) >= 0:
-                for at, head, row in zip(mine, picked, rows, strict=True):
-                    if row >= 0:
-                        update = self._begin if is_start else self._end
-                        update(row, head, file, offsets[at], lengths[at])
-                        changed.append(row)
-                mine = [at for at, row in zip(mine, rows, strict=True) if row < 0]
-                picked = [heads[at] for at in mine]
-            if mine:
-                first = len(self)
-                spots = ([offsets[at] for at in mine], [lengths[at] for at in mine])
-                self._append(picked, number, file, *spots, is_start=is_start)
-                places.put([_whole(head.step) for head in picked], first)
-        return changed
+        steps = _wholes([head.step for head in heads])
+        rows = places.many(steps)
+        is_begin = [head.type == "step_start" for head in heads]
+        begun = (
+            {step for step, begins in zip(steps, is_begin, strict=True) if begins}
+            if True in is_begin
+            else set()
+        )
+        if rows is None and (not begun or False not in is_begin):
+            # Nearly every block of most logs: all of it is new.
+            self._append(heads, steps, number, file, offsets, lengths)
+            places.put(steps, len(self) - len(steps))
+            return []
+        known = rows or [-1] * len(steps)
+        fresh = [
+            at
+            for at, (step, row) in enumerate(zip(steps, known, strict=True))
+            if row < 0 and (is_begin[at] or step not in begun)
+        ]
+        if fresh:
+            new = [steps[at] for at in fresh]
+            picked, _, *spots = _taken(fresh, heads, file, offsets, lengths)
+            self._append(picked, new, number, file, *spots)
+            places.put(new, len(self) - len(new))
+        rest = sorted(set(range(len(steps))).difference(fresh))
+        changed = [places.get(steps[at]) for at in rest]
+        for at, row in zip(rest, changed, strict=True):
+            if is_begin[at]:
+                self._begin(row, heads[at], file, offsets[at], lengths[at])
+        ended = [
+            (at, row)
+            for at, row in zip(rest, changed, strict=True)
+            if not is_begin[at] and self.flags[row] & IN_FLIGHT
+        ]
+        if ended:
+            picked, _, *spots = _taken([at for at, _ in ended], heads, file, offsets, lengths)
+            self._end([row for _, row in ended], picked, number, file, *spots)
+        return [
+            row for row, step in zip(changed, (steps[at] for at in rest), strict=True) if step not in begun
+        ]
 
     def _append(
         self,
         heads: Sequence[Head],
+        steps: list[int],
         writer: int,
         file: int,
         offsets: Sequence[int],
         lengths: Sequence[int],
-        *,
-        is_start: bool,
     ) -> None:
+        said = self._said(heads, writer, file, offsets, lengths)
+        said["step"] = array("q", steps)
+        said["writer"] = array("I", (writer,)) * len(steps)
+        for name in _COLUMNS:
+            getattr(self, name).extend(said[name])
+
+    def _said(
+        self, heads: Sequence[Head], writer: int, file: int, offsets: Sequence[int], lengths: Sequence[int]
+    ) -> dict[str, array[Any]]:
+        """Return what records say, a column each."""
+        # A list a column, and as little as possible a row: this is what opening a long run takes.
         count = len(heads)
-        number, numbers = self.strings.number, self.strings.numbers
-        kinds = [head.of or "step" for head in heads] if is_start else [head.type for head in heads]
-        self.step.extend(_wholes([head.step for head in heads]))
-        self.writer.extend([writer] * count)
-        self.kind.extend(numbers(kinds))
-        self.name.extend(numbers([_name(head, kind) for head, kind in zip(heads, kinds, strict=True)]))
-        self.agent.extend(numbers([head.agent for head in heads]))
-        self.told.extend([head.ts for head in heads])
-        if is_start:
-            self.start.extend([head.ts for head in heads])
-            self.duration.extend([nan] * count)
-        else:
-            self.duration.extend([nan if head.duration_ms is None else head.duration_ms for head in heads])
-            self.start.extend([_started(head) for head in heads])
+        types = [head.type for head in heads]
+        begins = types.count("step_start")
+        kinds = types
+        if begins:
+            kinds = [
+                head.of or "step" if kind == "step_start" else kind
+                for head, kind in zip(heads, types, strict=True)
+            ]
+        agents = [head.agent for head in heads]
+        times = [head.ts for head in heads]
+        stops = [head.stop_reason for head in heads]
+        durations = [head.duration_ms for head in heads]
+        numbers = self.strings.numbers
+        said: dict[str, array[Any]] = {
+            "kind": numbers(kinds),
+            "name": numbers(_names(heads, kinds, agents)),
+            "agent": numbers(agents),
+            "told": array("d", times),
+            "start": array("d", _starts(heads, times, durations)),
+            "duration": _filled("d", durations, nan),
+            "stop_reason": numbers(stops),
+            "error_type": numbers([head.error_type for head in heads]),
+            "flags": _all_flags(heads, types, stops),
+            "parent_step": _filled("q", [head.parent for head in heads], -1),
+            "parent_writer": array("I", (writer,)) * count,
+        }
         for name in _TOKENS:
-            column = getattr(self, name)
-            values = [getattr(head, name) for head in heads]
-            column.extend(_wholes([UNKNOWN if value is None else value for value in values]))
-        self.stop_reason.extend(numbers([head.stop_reason for head in heads]))
-        self.error_type.extend(numbers([head.error_type for head in heads]))
-        self.flags.extend([IN_FLIGHT | HAS_BEGINNING] * count if is_start else list(map(_flags, heads)))
-        self.parent_step.extend(_wholes([-1 if head.parent is None else head.parent for head in heads]))
-        self.parent_writer.extend(
-            [writer if head.parent_writer is None else number(head.parent_writer or None) for head in heads]
-        )
-        for prefix, is_there in (("", not is_start), ("begin_", is_start)):
-            getattr(self, f"{prefix}file").extend([file if is_there else -1] * count)
-            getattr(self, f"{prefix}offset").extend(offsets if is_there else [-1] * count)
-            getattr(self, f"{prefix}length").extend(lengths if is_there else [0] * count)
+            said[name] = _filled("q", [getattr(head, name) for head in heads], UNKNOWN)
+        others = [head.parent_writer for head in heads]
+        if others.count(None) < count:
+            number = self.strings.number
+            said["parent_writer"] = array(
+                "I", [writer if each is None else number(each or None) for each in others]
+            )
+        nowhere = array("q", (-1,)) * count
+        files, places, sizes = array("i", (file,)) * count, array("q", offsets), array("q", lengths)
+        here = {"file": files, "offset": places, "length": sizes}
+        there = {"file": array("i", (-1,)) * count, "offset": nowhere, "length": array("q", bytes(8 * count))}
+        if 0 < begins < count:
+            for name in here:
+                ended, begun = here[name][:], there[name]
+                for at, kind in enumerate(types):
+                    if kind == "step_start":
+                        ended[at], begun[at] = begun[at], ended[at]
+                said[name], said[f"begin_{name}"] = ended, begun
+        else:
+            for name in here:
+                said[name], said[f"begin_{name}"] = (
+                    (there, here)[not begins][name],
+                    (here, there)[not begins][name],
+                )
+        return said
 
     def _begin(self, row: int, head: Head, file: int, offset: int, length: int) -> None:
         if self.begin_file[row] >= 0:
@@ -337,29 +397,28 @@ class Table:
         self.flags[row] |= HAS_BEGINNING
         self._is_disordered = True
 
-    def _end(self, row: int, head: Head, file: int, offset: int, length: int) -> None:
-        if not self.flags[row] & IN_FLIGHT:
-            return
-        number = self.strings.number
-        before = self.parent_step[row], self.parent_writer[row], self.agent[row]
-        self.file[row], self.offset[row], self.length[row] = file, offset, length
-        self.kind[row] = number(head.type)
-        self.name[row] = number(_name(head, head.type))
-        self.agent[row] = number(head.agent)
-        self.duration[row] = nan if head.duration_ms is None else head.duration_ms
-        for name in _TOKENS:
-            value = getattr(head, name)
-            getattr(self, name)[row] = UNKNOWN if value is None else _whole(value)
-        self.stop_reason[row] = number(head.stop_reason)
-        self.error_type[row] = number(head.error_type)
-        self.flags[row] = _flags(head) | HAS_BEGINNING
-        # The ending says which step it belongs to, as it says everything else.
-        self.parent_step[row] = -1 if head.parent is None else _whole(head.parent)
-        self.parent_writer[row] = (
-            self.writer[row] if head.parent_writer is None else number(head.parent_writer or None)
-        )
-        if before != (self.parent_step[row], self.parent_writer[row], self.agent[row]):
-            self._is_disordered = True
+    def _end(
+        self,
+        rows: list[int],
+        heads: Sequence[Head],
+        writer: int,
+        file: int,
+        offsets: Sequence[int],
+        lengths: Sequence[int],
+    ) -> None:
+        """Take the endings of steps in flight. They say which step they belong to, as everything else."""
+        said = self._said(heads, writer, file, offsets, lengths)
+        said["flags"] = array("B", [flags | HAS_BEGINNING for flags in said["flags"]])
+        for name, values in said.items():
+            if name in ("told", "start") or name.startswith("begin_"):
+                continue
+            column = getattr(self, name)
+            if name in _PLACING and not self._is_disordered:
+                self._is_disordered = any(
+                    column[row] != value for row, value in zip(rows, values, strict=True)
+                )
+            for row, value in zip(rows, values, strict=True):
+                column[row] = value
 
     # -- order ------------------------------------------------------------------
 
@@ -493,6 +552,59 @@ class Table:
             each.move(places)
 
 
+def _are_different(heads: Sequence[Head]) -> bool:
+    """Whether no step is told twice, but for a beginning and an ending of one."""
+    steps = [head.step for head in heads]
+    if len(set(steps)) == len(steps):
+        return True
+    pairs = {(head.step, head.type == "step_start") for head in heads}
+    return len(pairs) == len(steps)
+
+
+def _names(heads: Sequence[Head], kinds: list[str], agents: list[str | None]) -> list[str | None]:
+    different = set(kinds)
+    if different <= {"llm_call", "tool_call"}:
+        return [
+            head.model if kind == "llm_call" else head.tool for head, kind in zip(heads, kinds, strict=True)
+        ]
+    if different == {"agent_call"}:
+        return agents
+    return [_name(head, kind) for head, kind in zip(heads, kinds, strict=True)]
+
+
+def _starts(heads: Sequence[Head], told: list[float], durations: list[Any]) -> list[float]:
+    """Return when steps began that were recorded when they ended."""
+    begins = [head.start_ts for head in heads]
+    if begins.count(None) == len(begins):
+        return [
+            ts if took is None or took <= 0 else ts - took / 1000
+            for ts, took in zip(told, durations, strict=True)
+        ]
+    return [_started(head) for head in heads]
+
+
+def _filled(code: str, values: list[Any], missing: float) -> array[Any]:
+    """Return *values* as an array, *missing* in the place of None."""
+    nothing = values.count(None)
+    if nothing == len(values):
+        return array(code, (missing,)) * nothing
+    if nothing:
+        values = [missing if value is None else value for value in values]
+    return array(code, values if code == "d" else _wholes(values))
+
+
+def _all_flags(heads: Sequence[Head], types: list[str], stops: list[str | None]) -> array[int]:
+    count = len(heads)
+    begins = types.count("step_start")
+    if begins == count:
+        return array("B", (IN_FLIGHT | HAS_BEGINNING,)) * count
+    is_plain = not begins and [head.error for head in heads].count(None) == count
+    is_plain = is_plain and [head.attempt for head in heads].count(None) == count
+    if is_plain and TRUNCATED.isdisjoint(stops):
+        return array("B", bytes(count))
+    return array("B", list(map(_flags, heads)))
+
+
 def _taken(
     mine: Iterable[int], heads: Sequence[Head], file: int, offsets: Sequence[int], lengths: Sequence[int]
 ) -> tuple[list[Head], int, list[int], list[int]]:
@@ -515,6 +627,8 @@ def _started(head: Head) -> float:
 
 
 def _flags(head: Head) -> int:
+    if head.type == "step_start":
+        return IN_FLIGHT | HAS_BEGINNING
     flags = 0
     if head.error is not None:
         flags |= ERROR
