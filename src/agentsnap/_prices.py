@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
@@ -154,7 +153,6 @@ class Prices:
         self._own = list(own)
         self._list: PriceList | None = None
         self._rates: dict[tuple[Any, ...], Rate | None] = {}
-        self._lock = Lock()  # protects the opening of the list and the filling of the rates
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Prices:
@@ -234,14 +232,16 @@ class Prices:
         return rate  # type: ignore[return-value]
 
     def _found(self, model: str | None, named: str | None, word: str | None, ts: float) -> Rate:
-        with self._lock:
-            rate, is_by_hour = self._sought(model, named, word, ts)
-            rate.steps = quick_prices(rate)
-            if len(self._rates) > _MOST_RATES:
-                self._rates.clear()
-            self._rates[model, named, word, ts // _DAY_S] = None if is_by_hour else rate
-            if is_by_hour:
-                self._rates[model, named, word, ("minute", ts // 60)] = rate
+        # No lock: a budget asks in the agent's threads, signal handlers and forked children. Two that come
+        # at once look the same thing up twice.
+        rate, is_by_hour = self._sought(model, named, word, ts)
+        rate.steps = quick_prices(rate)
+        if len(self._rates) > _MOST_RATES:
+            self._rates = {}
+        rates = self._rates
+        if is_by_hour:
+            rates[model, named, word, ("minute", ts // 60)] = rate
+        rates[model, named, word, ts // _DAY_S] = None if is_by_hour else rate
         return rate
 
     def _sought(self, model: str | None, named: str | None, word: str | None, ts: float) -> tuple[Rate, bool]:

@@ -19,6 +19,7 @@ from agentsnap._quick import UNIT_DECIMALS, may_be_quick, quick_cost
 from tests.agentsnap.golden import TS
 from tests.agentsnap.records import call, record
 from tests.agentsnap.test_golden import worked_out
+from tests.support.children import run_child
 
 PRICES = Prices.load()
 
@@ -549,3 +550,29 @@ class TestPriceList:
 
     def test_time_of_the_goldens_is_what_they_say(self) -> None:
         assert datetime.fromtimestamp(TS, UTC).isoformat() == "2026-10-26T07:33:20+00:00"
+
+
+def test_a_signal_handler_may_ask_for_a_price_while_one_is_looked_up() -> None:
+    """As a budget does in an agent whose handler makes a call."""
+    ended = run_child(
+        """
+        from agentsnap import Prices, _prices
+
+        call = {"type": "llm_call", "run_id": "r", "step": 1, "ts": 1.79e9, "model": "claude-sonnet-4-5",
+                "provider": "anthropic", "input_tokens": 100000, "output_tokens": 0}
+        prices, told, look = Prices(), [], _prices.list_provider
+
+        def interrupted(named):
+            if not told:
+                told.append(None)
+                os.kill(os.getpid(), signal.SIGUSR1)
+            return look(named)
+
+        _prices.list_provider = interrupted
+        signal.signal(signal.SIGUSR1, lambda *_: told.append(float(prices.cost_of(call).amount.value)))
+        told.append(float(prices.cost_of(call).amount.value))
+        print(json.dumps(told))
+        """
+    )
+
+    assert ended.told == [None, 0.3, 0.3]
