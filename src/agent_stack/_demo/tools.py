@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
 import agent_step_log
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["CommandFailedError", "list_files", "measure", "read_file", "run_command", "search"]
+
+# CPython 3.11 counts how deep it is in a tree for all threads together, and now and then fails when several
+# make one at a time (SystemError: AST constructor recursion depth mismatch).
+_parsing = Lock()
 
 ROOT = Path(agent_step_log.__file__).parent
 
@@ -61,7 +66,8 @@ def measure(path: str) -> str:
     """Return how many lines, classes and functions a file has."""
     with _open(path) as file:
         text = file.read()
-    nodes = list(ast.walk(ast.parse(text)))
+    with _parsing:
+        nodes = list(ast.walk(ast.parse(text)))
     classes = sum(isinstance(node, ast.ClassDef) for node in nodes)
     functions = sum(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in nodes)
     return f"{text.count(chr(10))} lines, {classes} classes, {functions} functions"
