@@ -12,8 +12,6 @@ One table for the SQL that makes the views and for `docs/queries.md`, which a te
 These are the mercies of `docs/format.md`, "Keys it does not expect".
 """
 
-# ruff: noqa: S608  Its SQL is made of names of its own; what users give goes in as parameters.
-
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -110,7 +108,8 @@ def typed(key: str) -> str:
             return f"CASE WHEN starts_with({raw}, '\"') THEN json_extract_string(\"{key}\", '$') {number} END"
         case "int":
             # A cast alone would round 2.5; a string keeps its quotes here, and fails it.
-            return f"CASE WHEN contains({raw}, '.') OR contains({raw}, 'e') THEN NULL ELSE TRY_CAST({raw} AS BIGINT) END"
+            is_whole = f"NOT contains({raw}, '.') AND NOT contains({raw}, 'e')"
+            return f"CASE WHEN {is_whole} THEN TRY_CAST({raw} AS BIGINT) END"
         case "float":
             number = f"TRY_CAST({raw} AS DOUBLE)"
             return f"CASE WHEN isfinite({number}) THEN {number} END"

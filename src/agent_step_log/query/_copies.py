@@ -1,10 +1,11 @@
 """Files the engine cannot read as `read_log` does: read by our own reader, and their records put into a copy.
 
 The engine takes a line for one JSON object or loses it. Our own reader saves more: records glued together,
-lone surrogates, a first line behind a byte order mark. And of a key met twice it takes the last, the engine the
-first. So a file with such lines is read once by our reader, and the engine reads what that wrote.
+lone surrogates, a first line behind a byte order mark. And of a key met twice it takes the last, the
+engine the first. So a file with such lines is read once by our reader, and the engine reads what that wrote.
 
-Copies are the user's records: they stand in a directory only the user may enter, which goes when the logs are closed.
+Copies are the user's records: they stand in a directory only the user may enter, which goes
+when the logs are closed.
 """
 
 from __future__ import annotations

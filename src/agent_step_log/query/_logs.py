@@ -4,8 +4,8 @@
                                           ^                       |  fails on what it lacks
                                           +---- that is made -----+
 
-A query that meets a line the engine cannot read as `read_log` does, or a row that needs what has not been worked out,
-fails at once inside the engine; what it needs is made ready and it is asked again. On logs without
+A query that meets a line the engine cannot read as `read_log` does, or a row that needs what has not been
+worked out, fails at once inside the engine; what it needs is made ready and it is asked again. On logs without
 damage that costs nothing. What has been made is kept until a file changes.
 """
 
@@ -79,7 +79,8 @@ def open_logs(
         source: A file, directory or pattern, ``.gz`` and ``.zst`` too; or several of them.
         outside: Whether SQL may read and write files, load extensions and use the network. Default: it sees
             the logs and nothing else.
-        memory_mb: What the engine may hold, in megabytes; more goes to disk. Default: 80 % of the memory there is.
+        memory_mb: What the engine may hold, in megabytes; more goes to disk. Default: 80 % of
+            the memory there is.
 
     Raises:
         LogSourceError: There is nothing at a source.
@@ -94,7 +95,8 @@ def open_logs(
 class Logs:
     """Logs opened by `open_logs`. Close them, or use ``with``.
 
-    Each query sees the files as they are when it is asked, new ones too. Thread-safe; one query runs at a time.
+    Each query sees the files as they are when it is asked, new ones too.
+    Thread-safe; one query runs at a time.
     """
 
     def __init__(
@@ -161,7 +163,10 @@ class Logs:
 
     @property
     def damage(self) -> list[Damage]:
-        """What of the files is no record, as `read_log` reports it. Reads every file once, and again what has changed."""
+        """What of the files is no record, as `read_log` reports it.
+
+        Reads every file once, and again what has changed.
+        """
         with self._lock:
             self._look()
             found: list[Damage] = []
@@ -304,7 +309,7 @@ class Logs:
         return connection
 
     def _use_views(self, connection: duckdb.DuckDBPyConnection, met: set[Need], names: Iterable[str]) -> None:
-        """Make those of the views *names* that have not been made for *met*, and have *connection* see them."""
+        """Make those of the views *names* that have not been made for *met*; *connection* sees them."""
         # To make a view takes as long as a small query. So each state has a schema, and keeps what it has.
         schema = "_".join(["views", *sorted(need.name.lower() for need in met)])
         if schema not in self._made:

@@ -5,8 +5,8 @@
     inside.open                the lines of steps in flight (a table; empty until a query needs it)
     inside.headers             task_type and the like for each run (a table; the same)
 
-Nothing is worked out before a query needs it. Whatever a view lacks it says by failing: a query that meets the
-first such row ends there, what it needs is made, and it is asked again (see `Need`). So a query pays
+Nothing is worked out before a query needs it. Whatever a view lacks it says by failing: a query that meets
+the first such row ends there, what it needs is made, and it is asked again (see `Need`). So a query pays
 for what it looks at, and for no more.
 """
 
@@ -34,6 +34,7 @@ __all__ = [
     "view",
 ]
 
+_KEY = ("run_id", "writer", "step")  # what makes a step one
 _STEPS = ("llm_call", "tool_call", "agent_call")
 
 
@@ -65,7 +66,7 @@ def _lines(condition: str, taken: str = "*") -> str:
     return (
         f"SELECT {taken} FROM inside.lines "
         f'WHERE CASE WHEN "type"::VARCHAR = \'"run_start"\' AND ({typed("format")}) > 1 '
-        f"THEN error('{Need.LATER_FORMAT} ' || \"run_id\"::VARCHAR) IS NULL "
+        f"THEN {_missing(Need.LATER_FORMAT)} IS NULL "
         f"WHEN {condition} THEN {_is_record()} ELSE false END"
     )
 
@@ -83,16 +84,22 @@ def later_formats() -> str:
 def faulty() -> str:
     """Return SQL for the files that have a line the engine cannot read."""
     return (
-        "SELECT _file FROM read_json(getvariable('_files'), format = 'newline_delimited', filename = '_file', "
-        "hive_partitioning = false, ignore_errors = true, columns = {\"type\": 'JSON', \"run_id\": 'JSON'}) "
+        "SELECT _file FROM read_json(getvariable('_files'), format = 'newline_delimited', "
+        "filename = '_file', hive_partitioning = false, ignore_errors = true, columns = {\"type\": 'JSON', \"run_id\": 'JSON'}) "
         'GROUP BY 1 HAVING count(*) > count("run_id")'
     )
 
 
+def _missing(need: Need) -> str:
+    """Return SQL that ends the query, saying it needs *need*."""
+    # Made from the row, or the engine would work it out before there is one.
+    return f"error('{need} ' || \"run_id\"::VARCHAR)"
+
+
 def _is_record() -> str:
-    """Return SQL for whether a line has the head of a record. Raw JSON shows the type of a value by its first byte."""
+    """Return SQL for whether a line has the head of a record; raw JSON tells types by the first byte."""
     step, ts = '"step"::VARCHAR', '"ts"::VARCHAR'
-    # Comparing text is what costs least, and nearly every number is a plain one; the rest is looked at closely.
+    # Comparing text costs least, and nearly every number is a plain one; the rest is looked at closely.
     plain_step = f"{step} >= '0' AND {step} < ':' AND NOT contains({step}, '.') AND NOT contains({step}, 'e')"
     plain_ts = f"{ts} >= '0' AND {ts} < ':' AND NOT contains({ts}, 'e') AND len({ts}) < 300"
     return (
@@ -110,18 +117,18 @@ def _is_type(*types: str) -> str:
 def open_table() -> tuple[str, ...]:
     """Return SQL that fills `inside.open`: of each step begun and not ended, the line that began it."""
     # A number the view `steps` shows as NULL still is one: compare the text.
-    keys = '"run_id"::VARCHAR AS r, "writer"::VARCHAR AS w, "step"::VARCHAR AS s'
+    keys = ", ".join(f'"{b}"::VARCHAR AS {a}' for a, b in zip("rws", _KEY, strict=True))
     begins, ends = _is_type("step_start"), _is_type("run_start", "run_end")
+    same = " AND ".join(f'{a} IS NOT DISTINCT FROM "{b}"::VARCHAR' for a, b in zip("rws", _KEY, strict=True))
+    one = ", ".join(f'"{name}"::VARCHAR' for name in _KEY)
+    begun = f"{_lines(f'NOT {ends}', keys)} GROUP BY ALL HAVING bool_and({begins})"
+    last = f"QUALIFY row_number() OVER (PARTITION BY {one} ORDER BY {typed('ts')} DESC) = 1"
     return (
         "DELETE FROM inside.open",
-        "CREATE OR REPLACE TABLE inside.begun AS "
-        f"{_lines(f'NOT {ends}', keys)} GROUP BY ALL HAVING bool_and({begins})",
+        f"CREATE OR REPLACE TABLE inside.begun AS {begun}",
+        # Mostly there is none, and then the files need not be read again.
         f"INSERT INTO inside.open SELECT {', '.join(_quoted(KEYS))} FROM ({_lines(begins)}) "
-        "WHERE (SELECT count(*) FROM inside.begun) > 0 "
-        'AND EXISTS (FROM inside.begun WHERE r = "run_id"::VARCHAR AND w IS NOT DISTINCT FROM "writer"::VARCHAR '
-        'AND s = "step"::VARCHAR) '
-        'QUALIFY row_number() OVER (PARTITION BY "run_id"::VARCHAR, "writer"::VARCHAR, "step"::VARCHAR '
-        f"ORDER BY {typed('ts')} DESC) = 1",
+        f"WHERE (SELECT count(*) FROM inside.begun) > 0 AND EXISTS (FROM inside.begun WHERE {same}) {last}",
         "DROP TABLE inside.begun",
     )
 
@@ -129,20 +136,22 @@ def open_table() -> tuple[str, ...]:
 def headers_table() -> tuple[str, ...]:
     """Return SQL that fills `inside.headers`."""
     taken = ", ".join(f"arg_min_null({typed(key)}, {_HEADER_ORDER})" for key in _HEADER_KEYS)
+    starts = _lines(_is_type("run_start"))
     return (
         "DELETE FROM inside.headers",
-        f"INSERT INTO inside.headers SELECT {typed('run_id')}, {taken} FROM ({_lines(_is_type('run_start'))}) GROUP BY 1",
+        f"INSERT INTO inside.headers SELECT {typed('run_id')}, {taken} FROM ({starts}) GROUP BY 1",
     )
 
 
 def tables() -> tuple[str, ...]:
     """Return SQL that makes the tables, empty."""
     raw = ", ".join(f'"{key}" JSON' for key in KEYS)
+    headers = ", ".join(f"{key} VARCHAR" for key in _HEADER_KEYS)
     return (
         "CREATE SCHEMA inside",
         "CREATE TABLE inside.files (place VARCHAR, path VARCHAR)",
         f"CREATE TABLE inside.open ({raw})",
-        "CREATE TABLE inside.headers (of_run VARCHAR, task_type VARCHAR, environment VARCHAR, agent_version VARCHAR)",
+        f"CREATE TABLE inside.headers (of_run VARCHAR, {headers})",
     )
 
 
@@ -182,13 +191,14 @@ def _steps(name: str, types: tuple[str, ...], met: set[Need]) -> str:
     begins = _is_type("step_start")
     of = "" if name == "steps" else f' AND "of"::VARCHAR = \'"{types[0]}"\''
     if Need.OPEN in met:
-        lines = f"{_lines(_is_type(*types), '*, false AS _is_open')} UNION ALL BY NAME SELECT *, true AS _is_open FROM inside.open WHERE true{of}"
+        ended = _lines(_is_type(*types), "*, false AS _is_open")
+        lines = f"{ended} UNION ALL BY NAME SELECT *, true AS _is_open FROM inside.open WHERE true{of}"
     else:
         # A line that begins a step looks as the step in flight would. So one that a query's own
         # conditions leave out is rightly left out, and the first that they do not ends the query.
         lines = (
             f"SELECT * FROM ({_lines(f'({_is_type(*types)} OR {begins}{of})', f'*, {begins} AS _is_open')}) "
-            f"WHERE CASE WHEN _is_open THEN error('{Need.OPEN} ' || \"run_id\"::VARCHAR) IS NULL ELSE true END"
+            f"WHERE CASE WHEN _is_open THEN {_missing(Need.OPEN)} IS NULL ELSE true END"
         )
     kind = 'CASE WHEN _is_open THEN "of"::VARCHAR ELSE "type"::VARCHAR END'
     duration = f"CASE WHEN _is_open THEN NULL ELSE {typed('duration_ms')} END"
@@ -197,7 +207,8 @@ def _steps(name: str, types: tuple[str, ...], met: set[Need]) -> str:
         "start_ts": f"coalesce({typed('start_ts')}, _ts - greatest(coalesce({duration}, 0), 0) / 1000)",
         "name": _name(kind),
         "duration_ms": duration,
-        "status": f"CASE WHEN _is_open THEN 'in_flight' WHEN ({typed('error')}) IS NULL THEN 'ok' ELSE 'error' END",
+        "status": f"CASE WHEN _is_open THEN 'in_flight' WHEN ({typed('error')}) IS NULL THEN 'ok' "
+        "ELSE 'error' END",
     }
     return _select(name, lines, own, met)
 
@@ -241,7 +252,7 @@ def _runs(met: set[Need], silent_s: float) -> str:
     begun = (
         "0"
         if Need.OPEN in met
-        else f"CASE WHEN {_is_type('step_start')} THEN CAST(error('{Need.OPEN} ' || \"run_id\"::VARCHAR) AS INTEGER) ELSE 0 END"
+        else f"CASE WHEN {_is_type('step_start')} THEN CAST({_missing(Need.OPEN)} AS INTEGER) ELSE 0 END"
     )
 
     def head(key: str, value: str | None = None) -> str:
@@ -251,8 +262,8 @@ def _runs(met: set[Need], silent_s: float) -> str:
         # A negative count is nobody's usage; `verify` names it.
         told = f"({typed(key)}) IS NOT NULL"
         return (
-            f"TRY_CAST(CASE WHEN count(*) FILTER ({model}) = 0 THEN 0 WHEN count(*) FILTER ({model} AND {told}) > 0 "
-            f"THEN coalesce(sum({typed(key)}) FILTER ({model} AND ({typed(key)}) > 0), 0) END AS BIGINT)"
+            f"TRY_CAST(CASE WHEN count(*) FILTER ({model}) = 0 THEN 0 "
+            f"WHEN count(*) FILTER ({model} AND {told}) > 0 THEN coalesce(sum({typed(key)}) FILTER ({model} AND ({typed(key)}) > 0), 0) END AS BIGINT)"
         )
 
     timed = f"{_is_type('llm_call', 'tool_call')} AND ({typed('duration_ms')}) >= 0"
@@ -288,7 +299,8 @@ def _runs(met: set[Need], silent_s: float) -> str:
         f"OR ({typed('output_tokens')}) IS NULL)) = 0",
         "p50_ms": f"quantile_cont({typed('duration_ms')}, 0.5) FILTER ({timed})",
         "p95_ms": f"quantile_cont({typed('duration_ms')}, 0.95) FILTER ({timed})",
-        "models": f"list_sort(list(DISTINCT {typed('model')}) FILTER ({model} AND ({typed('model')}) IS NOT NULL))",
+        "models": f"list_sort(list(DISTINCT {typed('model')}) FILTER ({model} "
+        f"AND ({typed('model')}) IS NOT NULL))",
         "tools": f"list_sort(list(DISTINCT {typed('tool')}) FILTER ({_is_type('tool_call')} "
         f"AND ({typed('tool')}) IS NOT NULL))",
         "path": f"arg_min({_PATH}, {typed('ts')})",
@@ -304,7 +316,8 @@ def _runs(met: set[Need], silent_s: float) -> str:
     )
     own = {
         "status": _status(met, silent_s),
-        "duration_ms": "CASE WHEN isfinite(ended_at - started_at) THEN round((ended_at - started_at) * 1000) ELSE 0 END",
+        "duration_ms": "CASE WHEN isfinite(ended_at - started_at) "
+        "THEN round((ended_at - started_at) * 1000) ELSE 0 END",
         "steps": "CAST(begun_steps AS BIGINT) + coalesce(open_steps, 0)",
         "total_tokens": "TRY_CAST(CASE WHEN input_tokens IS NULL AND output_tokens IS NULL THEN NULL ELSE "
         "coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) END AS BIGINT)",

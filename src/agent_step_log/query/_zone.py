@@ -5,8 +5,6 @@ says is what every other clock on the machine says, so its changes of offset are
 written into the expression.
 """
 
-# ruff: noqa: S608  Its SQL is made of names of its own; what users give goes in as parameters.
-
 from __future__ import annotations
 
 import time
