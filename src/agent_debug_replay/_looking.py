@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from contextlib import suppress
-from functools import partial
-from itertools import accumulate
 from math import isnan
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_debug_replay._context import ContextSize, GrowthPoint, Message, State, Totals
 from agent_debug_replay._files_touched import FileLedger
 from agent_debug_replay._outcomes import Context
+from agent_debug_replay._sums import Sums
 from agent_debug_replay._table import ERROR, IN_FLIGHT, UNKNOWN
 from agent_step_log.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from decimal import Decimal
 
     from agent_debug_replay._context import FileTouch
@@ -49,8 +49,8 @@ class Looking:
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
-        self._state = (-1, -1)
-        self._sums: dict[str, list[int]] = {}
+        self._version = -1
+        self._sums: Sums | None = None
         self._exchanges: OrderedDict[tuple[str, int], TapedExchange | None] = OrderedDict()
         self._tapes: dict[Path, Tape | None] = {}
         self._by_step: dict[int, tuple[Path, int]] | None = None
@@ -58,16 +58,18 @@ class Looking:
         self._prices: Prices | None = None
         self._has_prices = True
         self._costs: dict[int, Amount[Decimal] | None] = {}
+        self._priced_to = 0
+        #: Row of a model call, and up to it: US dollars, whether that is all, whether anything is known.
+        self._spent = [(-1, 0.0, True, False)]
 
     def _check(self) -> None:
         """Forget what was worked out when the replay has changed since."""
-        state = (self._replay.revision, len(self._replay))
-        if state != self._state:
-            if state[0] != self._state[0]:
-                self._files = FileLedger(self._replay)
-                self._costs = {}
-            self._state = state
-            self._sums = {}
+        if self._replay.version != self._version:
+            self._version = self._replay.version
+            self._files = FileLedger(self._replay)
+            self._costs = {}
+            self._priced_to, self._spent = 0, self._spent[:1]
+            self._sums = None
             self._by_step = None
 
     # -- search -----------------------------------------------------------------
@@ -302,50 +304,35 @@ class Looking:
         """See `Replay.totals`."""
         self._check()
         table = self._replay.table
-        flags = table.flags
-        call, tool, event = (table.strings.find(name) for name in ("llm_call", "tool_call", "event"))
-        sums = {
-            "steps": self._sum("steps", lambda: (kind != event for kind in table.kind), index),
-            "llm_calls": self._sum("llm", lambda: (kind == call for kind in table.kind), index),
-            "tool_calls": self._sum("tool", lambda: (kind == tool for kind in table.kind), index),
-            "errors": self._sum("errors", lambda: (flag & ERROR for flag in flags), index),
-            "in_flight": self._sum("open", lambda: (flag & IN_FLIGHT == IN_FLIGHT for flag in flags), index),
-        }
-        for name in ("input_tokens", "output_tokens", "cache_read_tokens"):
-            column: array[int] = getattr(table, name)
-            sums[name] = self._sum(name, partial(_known, column), index)
-        unknown = self._sum("unknown", lambda: self._unknown(call), index)
+        if self._sums is None:
+            self._sums = Sums(table)
+        found = self._sums.up_to(index)
         took = table.duration[index]
         end = table.start[index] + (0.0 if isnan(took) else max(took, 0.0) / 1000)
-        cost, is_whole = self._cost_so_far(index) if sums["llm_calls"] <= _MOST_PRICED else (None, False)
-        elapsed = (end - self._replay.started_at) * 1000
+        cost, is_whole = self._cost_so_far(index) if found.llm_calls <= _MOST_PRICED else (None, False)
         return Totals(
-            **sums, tokens_known=not unknown, cost_usd=cost, is_cost_whole=is_whole, elapsed_ms=elapsed
+            *found[:-1],
+            tokens_known=not found.unknown,
+            cost_usd=cost,
+            is_cost_whole=is_whole,
+            elapsed_ms=(end - self._replay.started_at) * 1000,
         )
-
-    def _unknown(self, call: int | None) -> Iterator[bool]:
-        table = self._replay.table
-        columns = zip(table.kind, table.input_tokens, table.output_tokens, table.flags, strict=True)
-        for kind, into, out, flag in columns:
-            yield kind == call and not flag & IN_FLIGHT and UNKNOWN in (into, out)
-
-    def _sum(self, name: str, values: Callable[[], Iterator[int]], index: int) -> int:
-        sums = self._sums.get(name)
-        if sums is None:
-            sums = self._sums[name] = list(accumulate(values()))
-        return int(sums[index])
 
     def _cost_so_far(self, index: int) -> tuple[float | None, bool]:
         table = self._replay.table
         call = table.strings.find("llm_call")
-        total, is_whole, is_any = 0.0, True, False
-        for row in range(index + 1):
+        for row in range(self._priced_to, index + 1):
             if table.kind[row] == call and not table.flags[row] & IN_FLIGHT:
                 amount = self.cost(row)
+                _, total, is_whole, is_any = self._spent[-1]
                 is_whole = is_whole and amount is not None and amount.is_whole
                 if amount is not None:
                     total += float(amount.known)
                     is_any = is_any or amount.is_whole or amount.known > 0
+                self._spent.append((row, total, is_whole, is_any))
+        self._priced_to = max(self._priced_to, index + 1)
+        at = bisect_right(self._spent, index, key=itemgetter(0)) - 1
+        _, total, is_whole, is_any = self._spent[at]
         return (total if is_any else None), is_whole and is_any
 
     def cost(self, index: int) -> Amount[Decimal] | None:
@@ -401,11 +388,6 @@ class Looking:
             self.size_of(context),
             next((row for row in range(index, -1, -1) if flags[row] & ERROR), None),
         )
-
-
-def _known(column: array[int]) -> Iterator[int]:
-    """Yield the counts of a column, 0 where nobody told it."""
-    return (0 if count == UNKNOWN else count for count in column)
 
 
 def _common(one: list[Message], other: list[Message]) -> int:

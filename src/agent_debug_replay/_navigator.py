@@ -68,7 +68,7 @@ class Navigator:
         self._stops: dict[int, Stop] = {}
         self._made = 0
         self._tests: dict[int, Callable[[int], str | None]] = {}
-        self._tests_of: tuple[int, int] = (-1, -1)
+        self._tests_of = -1
         self._marks: dict[str, StepKey] = {}
         self._searched = ""
         self._displays: list[Expression] = []
@@ -481,10 +481,9 @@ class Navigator:
         self._tests.pop(number, None)
 
     def _test(self, number: int) -> Callable[[int], str | None]:
-        state = (self.replay.revision, len(self.replay))
-        if self._tests_of != state:
+        if self._tests_of != self.replay.version:
             self._tests.clear()
-            self._tests_of = state
+            self._tests_of = self.replay.version
         test = self._tests.get(number)
         if test is None:
             test = self._tests[number] = self._stops[number].test(self.replay)

@@ -110,11 +110,12 @@ class Replay:
     Attributes:
         source: As given.
         revision: Goes up whenever rows got other numbers.
+        version: Goes up whenever there is anything new.
     """
 
     def __init__(self, source: str | os.PathLike[str], run: str | None, *, wait: bool = True) -> None:
         self.source = source
-        self.revision = 0
+        self.revision = self.version = 0
         self._asked = run
         self._kept: OrderedDict[int, Payload] = OrderedDict()
         self._kept_bytes = 0
@@ -314,7 +315,8 @@ class Replay:
         return Change(kind, len(self), (), is_moved=True)
 
     def _forget(self, rows: Sequence[int] | None = None) -> None:
-        """Drop what was kept of *rows*; None: of all."""
+        """Drop what was kept of *rows*, which are new; None: of all."""
+        self.version += 1
         if rows is None:
             self._kept.clear()
             self._kept_bytes = 0
