@@ -5,8 +5,8 @@
                                           +---- that is made -----+
 
 A query that meets a line the engine cannot read as `read_log` does, or a row that needs what has not been
-worked out, fails at once inside the engine; what it needs is made ready and it is asked again. On logs without
-damage that costs nothing. What has been made is kept until a file changes.
+worked out, fails at once inside the engine; what it needs is made ready and it is asked again. On logs
+without damage that costs nothing. What has been made is kept until a file changes.
 """
 
 # ruff: noqa: S608  Its SQL is made of names of its own; what users give goes in as parameters.

@@ -85,7 +85,8 @@ def faulty() -> str:
     """Return SQL for the files that have a line the engine cannot read."""
     return (
         "SELECT _file FROM read_json(getvariable('_files'), format = 'newline_delimited', "
-        "filename = '_file', hive_partitioning = false, ignore_errors = true, columns = {\"type\": 'JSON', \"run_id\": 'JSON'}) "
+        "filename = '_file', hive_partitioning = false, ignore_errors = true, "
+        "columns = {\"type\": 'JSON', \"run_id\": 'JSON'}) "
         'GROUP BY 1 HAVING count(*) > count("run_id")'
     )
 
@@ -123,12 +124,15 @@ def open_table() -> tuple[str, ...]:
     one = ", ".join(f'"{name}"::VARCHAR' for name in _KEY)
     begun = f"{_lines(f'NOT {ends}', keys)} GROUP BY ALL HAVING bool_and({begins})"
     last = f"QUALIFY row_number() OVER (PARTITION BY {one} ORDER BY {typed('ts')} DESC) = 1"
+    # Mostly there is none, and then the files need not be read again.
+    opened = (
+        f"SELECT {', '.join(_quoted(KEYS))} FROM ({_lines(begins)}) "
+        f"WHERE (SELECT count(*) FROM inside.begun) > 0 AND EXISTS (FROM inside.begun WHERE {same})"
+    )
     return (
         "DELETE FROM inside.open",
         f"CREATE OR REPLACE TABLE inside.begun AS {begun}",
-        # Mostly there is none, and then the files need not be read again.
-        f"INSERT INTO inside.open SELECT {', '.join(_quoted(KEYS))} FROM ({_lines(begins)}) "
-        f"WHERE (SELECT count(*) FROM inside.begun) > 0 AND EXISTS (FROM inside.begun WHERE {same}) {last}",
+        f"INSERT INTO inside.open {opened} {last}",
         "DROP TABLE inside.begun",
     )
 
@@ -263,7 +267,8 @@ def _runs(met: set[Need], silent_s: float) -> str:
         told = f"({typed(key)}) IS NOT NULL"
         return (
             f"TRY_CAST(CASE WHEN count(*) FILTER ({model}) = 0 THEN 0 "
-            f"WHEN count(*) FILTER ({model} AND {told}) > 0 THEN coalesce(sum({typed(key)}) FILTER ({model} AND ({typed(key)}) > 0), 0) END AS BIGINT)"
+            f"WHEN count(*) FILTER ({model} AND {told}) > 0 "
+            f"THEN coalesce(sum({typed(key)}) FILTER ({model} AND ({typed(key)}) > 0), 0) END AS BIGINT)"
         )
 
     timed = f"{_is_type('llm_call', 'tool_call')} AND ({typed('duration_ms')}) >= 0"
