@@ -13,7 +13,7 @@ from agent_step_log.errors import StepLogError
 if TYPE_CHECKING:
     from agent_debug_replay import Payload, Replay, StepRow
 
-__all__ = ["render_place", "render_row"]
+__all__ = ["render_place", "render_row", "row_words"]
 
 _DEEPEST = 12  # levels that are indented; deeper rows stand below each other
 _NAME = 32
@@ -32,7 +32,7 @@ def render_row(replay: Replay, row: StepRow, width: int, *, is_here: bool = Fals
         glyph, style = "◌", "warn"
     figures = _figures(row)
     line.add(glyph, style).add(" ").add(row.name or "?", "error_bold" if row.is_error else style, _NAME)
-    for text, piece_style in _words(replay, row):
+    for text, piece_style in row_words(replay, row):
         room = width - figures.width - 2 - line.width
         if room > 3 and text:
             line.add("  ").add(text, piece_style, room - 2)
@@ -59,7 +59,8 @@ def _figures(row: StepRow) -> Line:
     return line
 
 
-def _words(replay: Replay, row: StepRow) -> list[tuple[str, str]]:
+def row_words(replay: Replay, row: StepRow) -> list[tuple[str, str]]:
+    """Return what *row* says, in pieces with their styles; reads its payload."""
     try:
         payload = replay.payload(row.row)
     except StepLogError as error:
