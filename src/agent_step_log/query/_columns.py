@@ -104,7 +104,8 @@ def typed(key: str) -> str:
     raw = f'"{key}"::VARCHAR'
     match KEYS[key]:
         case "text":
-            number = f"WHEN substr({raw}, 1, 1) IN ({_listed('-0123456789')}) THEN {raw}"
+            # By its first byte; a list of them takes the engine longer to plan than a small log to read.
+            number = f"WHEN {raw} >= '-' AND {raw} < ':' THEN {raw}"
             return f"CASE WHEN starts_with({raw}, '\"') THEN json_extract_string(\"{key}\", '$') {number} END"
         case "int":
             # A cast alone would round 2.5; a string keeps its quotes here, and fails it.
@@ -121,10 +122,6 @@ def typed(key: str) -> str:
             return f"CASE WHEN starts_with({raw}, '[') THEN \"{key}\" END"
         case _:
             return f'"{key}"'
-
-
-def _listed(characters: str) -> str:
-    return ", ".join(f"'{character}'" for character in characters)
 
 
 def _of(key: str, unit: str, about: str) -> Column:
