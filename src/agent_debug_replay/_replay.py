@@ -66,7 +66,7 @@ class Change(NamedTuple):
             shorter than it was, and was read again), replaced (another file is in its place, and was
             read), gone (there is no file; what was read stays).
         added: Rows added at the end.
-        changed: Rows that were there and say something else now, such as steps that ended.
+        changed: Rows that were there and say something else now, such as steps that ended; () if *is_moved*.
         is_moved: Rows have other numbers than before.
     """
 
@@ -104,8 +104,7 @@ class Replay:
 
     Rows are numbered from 0 in the order of the tree: a step before those below it, steps of
     one parent in the order they were told. Memory is some hundred bytes a step, and what was looked
-    at last. One thread at a time, but for the thread that goes on reading after
-    ``open(..., wait=False)``.
+    at last. One thread at a time.
 
     Attributes:
         source: As given.
@@ -120,7 +119,8 @@ class Replay:
         self._kept: OrderedDict[int, Payload] = OrderedDict()
         self._kept_bytes = 0
         self._failure: BaseException | None = None
-        self._is_done = threading.Event()
+        self._is_read = threading.Event()
+        self._ready: LoadedRun | None = None  # read by the thread, and not taken over yet
         self._is_closed = False
         self._loader, self._run, self._thread = self._load(wait=wait)
         if self._thread is not None:
@@ -134,7 +134,8 @@ class Replay:
             source: A log, a directory, a pattern, or a tape with its log beside it.
             run: Its id, or the beginning or end of it. Default: the run started last.
             wait: Whether to return only when all of it has been read. Else as soon as there is a
-                screenful; a thread reads the rest, see `is_complete`.
+                screenful; a thread reads the rest, and `refresh` takes it over when it is there. Without
+                *run*, a log of several runs may then turn out to be about another one.
 
         Raises:
             RunNotFoundError: There is no such run, or several; the nearest are named.
@@ -167,12 +168,12 @@ class Replay:
         try:
             if wait:
                 loader.read()
-                self._is_done.set()
+                self._is_read.set()
                 return loader, self._chosen(loader), None
             loader.read(on_block=lambda: not self._has_screenful(loader))
             if loader.progress >= 1.0 or not loader.runs:
                 loader.read()
-                self._is_done.set()
+                self._is_read.set()
                 return loader, self._chosen(loader), None
             thread = threading.Thread(target=self._read_on, args=(loader,), name="replay", daemon=True)
             return loader, self._first_screen(loader), thread
@@ -216,18 +217,16 @@ class Replay:
         try:
             loader.read(on_block=goes_on)
             if not self._is_closed:
-                self._run = self._chosen(loader)
-                self._forget()
-                self.revision += 1
+                self._ready = self._chosen(loader)
         except BaseException as error:  # noqa: BLE001  told to whoever waits
             self._failure = error
         finally:
-            self._is_done.set()
+            self._is_read.set()
 
     @property
     def is_complete(self) -> bool:
-        """Whether all of the log has been read."""
-        return self._is_done.is_set()
+        """Whether all of the log has been read, and taken over by `refresh` or `wait`."""
+        return self._is_read.is_set() and self._ready is None and self._failure is None
 
     @property
     def progress(self) -> float:
@@ -235,26 +234,34 @@ class Replay:
         return 1.0 if self.is_complete else self._loader.progress
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until all of the log has been read; return whether it has.
+        """Wait until all of the log has been read, and take it over; return whether it has been.
 
         Raises:
             Whatever `open` raises, when the thread that reads met it.
         """
-        is_done = self._is_done.wait(timeout_s)
+        is_read = self._is_read.wait(timeout_s)
         if self._failure is not None:
             raise self._failure
-        return is_done
+        if self._ready is not None:
+            self._run, self._ready = self._ready, None
+            self._forget()
+            self.revision += 1
+        return is_read
 
     def refresh(self) -> Change:
-        """Read what the log has gained since.
+        """Read what the log has gained since, or take over what the thread of ``wait=False`` has read.
 
+        Rows change here and in `wait`, and nowhere else. While that thread reads, nothing does.
         A file that was rotated is read to its end, and then the one that took its place. One
         that got shorter, or was replaced, is read anew.
 
         Raises:
             LogFormatError, LogTooNewError, OSError: as `open`.
         """
-        self.wait()
+        if not self.is_complete:
+            before = len(self)
+            is_read = self.wait(0)
+            return Change("grown", len(self) - before, (), is_moved=True) if is_read else Change("same")
         kind = self._what_happened()
         if kind in ("shrunk", "replaced"):
             return self._reload(kind)
@@ -268,6 +275,7 @@ class Replay:
         is_moved = table.arrange(before)
         self._forget(None if is_moved else changed)
         if is_moved:
+            changed = ()  # their numbers were others
             self.revision += 1
         return Change("grown" if kind == "same" else kind, added, changed, is_moved)
 

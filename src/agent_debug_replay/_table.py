@@ -222,6 +222,7 @@ class Table:
         self.scope: array[int] = array("I")
         self._places: dict[int, _Places] = {}
         self._is_disordered = False  # a row that stood in its place says something else now
+        self._awaited: set[tuple[int, int]] = set()  # writer and step of parents that are not there
 
     def __len__(self) -> int:
         return len(self.step)
@@ -231,6 +232,7 @@ class Table:
         copied = Table(self.strings)
         for name in (*_COLUMNS, "parent", "depth", "scope"):
             setattr(copied, name, getattr(self, name)[:])
+        copied._awaited = set(self._awaited)
         copied._places = {writer: places.copy() for writer, places in self._places.items()}
         return copied
 
@@ -274,6 +276,7 @@ class Table:
         places = self._places.get(number)
         if places is None:
             places = self._places[number] = _Places()
+        before = len(self)
         steps = _wholes([head.step for head in heads])
         rows = places.many(steps)
         is_begin = [head.type == "step_start" for head in heads]
@@ -311,9 +314,7 @@ class Table:
         if ended:
             picked, _, *spots = _taken([at for at, _ in ended], heads, file, offsets, lengths)
             self._end([row for _, row in ended], picked, number, file, *spots)
-        return [
-            row for row, step in zip(changed, (steps[at] for at in rest), strict=True) if step not in begun
-        ]
+        return [row for row in changed if row < before]
 
     def _append(
         self,
@@ -434,6 +435,7 @@ class Table:
         if not self._is_disordered and self._takes_on(first):
             return False
         self._is_disordered = False
+        self._awaited.clear()
         parents = self._parents()
         order = self._by_tree(self._by_start(), parents)
         places = [0] * len(order)
@@ -449,11 +451,17 @@ class Table:
     def _hang(self, row: int, parent: int) -> None:
         self.parent.append(parent)
         self.depth.append(self.depth[parent] + 1 if parent >= 0 else 0)
+        if parent < 0 <= self.parent_step[row]:
+            self._awaited.add((self.parent_writer[row], self.parent_step[row]))
         self.scope.append(self.agent[row] or (self.scope[parent] if parent >= 0 else 0))
 
     def _takes_on(self, first: int) -> bool:
         """Work out parents and depths from row *first* on, if the rows are in order; say whether they are."""
         count = len(self)
+        if self._awaited and not self._awaited.isdisjoint(
+            zip(self.writer[first:], self.step[first:], strict=True)
+        ):
+            return False
         if max(memoryview(self.parent_step)[first:], default=-1) < 0 and (
             first == 0 or not self.depth[first - 1]
         ):
