@@ -1,0 +1,879 @@
+"""The application: what is on the screen, and what every key comes to.
+
+All that looks at the run happens on one thread; what may take long (a filter, a search) is done
+in slices between which keys are answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from time import perf_counter
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.containers import Container
+from textual.widgets import Input
+
+from agent_debug_replay import (
+    CommandLineError,
+    Expression,
+    ExpressionError,
+    Find,
+    Help,
+    Moved,
+    Navigator,
+    Note,
+    Quit,
+    Stops,
+    Value,
+    parse_commands,
+)
+from agent_stack._render.figures import SIGNS, count, duration, many
+from agent_stack._render.lines import Line
+from agent_stack._tui._bars import LineBar, Prompt
+from agent_stack._tui._details import TABS, detail_lines
+from agent_stack._tui._growth import GrowthView, legend
+from agent_stack._tui._keymap import ACTIONS
+from agent_stack._tui._pane import TabBar, TextPane
+from agent_stack._tui._shown import ShownRows
+from agent_stack._tui._steps import StepList
+from agent_stack._tui._text import PORTIONS
+from agent_step_log.errors import StepLogError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from textual import events
+    from textual.app import ComposeResult
+
+    from agent_debug_replay import Change, Command, Outcome, Replay
+    from agent_stack._tui._keymap import Keymap
+    from agent_stack._tui._painted import Painted
+
+__all__ = ["ReplayApp"]
+
+_WIDE = 110  # cells from which the details stand beside the list
+_LIVE_S = 0.25  # between looks at a log that is still written
+_READING_S = 0.05  # between looks at how far reading has come
+_IDLE_S = 0.15  # without a key before sums are made
+_SLICE_S = 0.015  # of a scan, between which keys are answered
+_MOST_SUMMED = 200_000  # rows whose sums are made without being asked for
+_COPIED = 100_000  # characters: terminals take no more
+_CHANGES = {
+    "rotated": "The log was rotated; reading on in the new file.",
+    "shrunk": "The log got shorter; it was read again.",
+    "replaced": "Another log is in the place of this one; it was read.",
+    "gone": "The log is not there any more; what was read stays.",
+}
+_PROMPTS = {"command": ":", "find": "/", "filter": "filter: ", "run": "compare with RUN or FILE[:RUN]: "}
+
+
+class ReplayApp(App[int]):
+    """The debugger on one run.
+
+    Args:
+        replay: The run; may still be being read.
+        keymap: Key to action or line of commands.
+    """
+
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "agent-step-log replay"
+    CSS: ClassVar[str] = """
+    Screen { layout: vertical; }
+    LineBar, TabBar { height: 1; }
+    #body { height: 1fr; layout: vertical; }
+    #left { height: 1fr; layout: vertical; }
+    #right { height: 1fr; layout: vertical; }
+    #body.-wide { layout: horizontal; }
+    #body.-wide #left { width: 55%; height: 100%; padding-right: 1; }
+    #body.-wide #right { width: 45%; height: 100%; border-left: vkey ansi_default; padding-left: 1; }
+    #body.-tall #right { border-top: hkey ansi_default; }
+    #body.-tall.-reading #right { height: 3fr; }
+    #body.-small #right { display: none; }
+    #body.-small.-reading #left { display: none; }
+    #body.-small.-reading #right { display: block; }
+    StepList, TextPane, GrowthView { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }
+    #growth, #legend { display: none; }
+    #left.-growth #growth, #left.-growth #legend { display: block; }
+    #left.-growth #steps { display: none; }
+    #asking { height: 1; display: none; layout: horizontal; }
+    #asking.-open { display: block; }
+    #asking.-open #label { width: auto; }
+    #hints.-asking { display: none; }
+    Prompt { width: 1fr; }
+    """
+
+    def __init__(self, replay: Replay, keymap: Keymap) -> None:
+        super().__init__(ansi_color=True)
+        self.theme = "ansi-dark"
+        self.animation_level = "none"
+        self.replay = replay
+        self.navigator = Navigator(replay)
+        self.keymap = keymap
+        self.shown = ShownRows(replay)
+        self.tab = 0
+        self.message = ""
+        self._portion = 0
+        self._filter = ""
+        self._holds: Callable[[int], bool] | None = None
+        self._found = ""
+        self._result = ""
+        self._pending = ""
+        self._following = False
+        self._fresh = 0
+        self._is_read = False
+        self._revision = replay.revision
+        self._is_gone = False
+        self._is_stale = False
+        self._is_up = False
+        self._idle = 0.0
+        self._summed: int | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out the screen."""
+        yield LineBar(id="head")
+        with Container(id="body"):
+            with Container(id="left"):
+                yield StepList(self.replay, self.shown, id="steps")
+                yield LineBar(id="legend")
+                yield GrowthView(self.replay, id="growth")
+            with Container(id="right"):
+                yield TabBar(id="tabs")
+                yield TextPane(id="pane")
+        yield LineBar(id="message")
+        yield LineBar(id="hints")
+        with Container(id="asking"):
+            yield LineBar(id="label")
+            yield Prompt(id="prompt")
+
+    def on_mount(self) -> None:
+        """Find the parts, and begin to look after the run."""
+        self.steps = self.query_one("#steps", StepList)
+        self.growth = self.query_one("#growth", GrowthView)
+        self.pane = self.query_one("#pane", TextPane)
+        self.tabs = self.query_one("#tabs", TabBar)
+        self.prompt = self.query_one("#prompt", Prompt)
+        self.bars = {
+            name: self.query_one(f"#{name}", LineBar) for name in ("head", "message", "hints", "label")
+        }
+        self.query_one("#legend", LineBar).show(legend(200))
+        self._is_up = True
+        self._is_read = self.replay.is_complete
+        self._following = self._is_read and self.replay.status == "running"
+        self._lay_out(self.size.width, self.size.height)
+        self.steps.focus()
+        self._show_hints()
+        self._follow_cursor()
+        self.set_interval(_READING_S, self._look_after)
+        self.set_interval(_LIVE_S, self._look_again)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Put the parts where there is room for them."""
+        if self._is_up:
+            self._lay_out(event.size.width, event.size.height)
+            self._show_head()
+            # Only then the pane has its new width.
+            self.call_after_refresh(self._refill)
+
+    def _lay_out(self, width: int, height: int) -> None:
+        body = self.query_one("#body")
+        is_small = width < _WIDE and (height < 16 or width < 60)
+        body.set_class(width >= _WIDE, "-wide")
+        body.set_class(width < _WIDE and not is_small, "-tall")
+        body.set_class(is_small, "-small")
+
+    # -- keys -----------------------------------------------------------------------
+
+    async def on_key(self, event: events.Key) -> None:
+        """Do what the key is for."""
+        if self.screen is not self.screen_stack[0]:
+            return
+        if isinstance(self.focused, Prompt):
+            if event.key in ("escape", "up", "down"):
+                event.prevent_default()
+                self._close_prompt() if event.key == "escape" else self.prompt.recall(
+                    -1 if event.key == "up" else 1
+                )
+            return
+        if self._pending:
+            event.prevent_default()
+            self._pended(event)
+            return
+        meaning = self.keymap.get(event.key)
+        if meaning is None:
+            return
+        event.prevent_default()
+        self._idle = perf_counter() + _IDLE_S
+        if not meaning:
+            return
+        self.tell("")
+        action = ACTIONS.get(meaning)
+        if action is None or action.commands:
+            await self.do_line(action.commands if action is not None else meaning)
+        else:
+            self._act(meaning)
+
+    def _act(self, name: str) -> None:
+        """Do one action of the screen."""
+        moves = {"down": 1, "up": -1}
+        if name in moves:
+            self._step(moves[name])
+        elif name in ("page-down", "page-up"):
+            self._step(self._moved_list().page * (1 if name == "page-down" else -1))
+        elif name in ("first", "last"):
+            self._to_end(name == "last")
+        elif name.startswith("tab-"):
+            self._open_tab(int(name[4:]) - 1)
+        elif name in ("next-pane", "previous-pane"):
+            self._switch_pane()
+        elif name in ("find", "filter", "command"):
+            self._ask(name, self._filter if name == "filter" else "")
+        elif name in ("find-next", "find-previous"):
+            self._find(self._found, -1 if name == "find-previous" else 1)
+        elif name in ("mark", "go-mark", "copy"):
+            words = {"mark": "mark: a key names this step", "go-mark": "go to mark: its key; ' lists them"}
+            words["copy"] = "copy: v value, p path, c command, l label"
+            self._pending = name
+            self.tell(words[name], "note")
+        else:
+            acts: dict[str, Callable[[], None]] = {
+                "fold": self._fold,
+                "fold-all": self._fold_all,
+                "open": self._open,
+                "wire": lambda: self._open_tab(3 if self.tab == 2 else 2),
+                "compare-peer": self._compare_peer,
+                "compare-run": lambda: self._ask("run"),
+                "growth": self._toggle_growth,
+                "enter": self._enter,
+                "follow": self._toggle_follow,
+                "cancel": self._cancel,
+                "help": self._help,
+                "quit": lambda: self.exit(0),
+            }
+            acts[name]()
+
+    def _pended(self, event: events.Key) -> None:
+        pending, self._pending = self._pending, ""
+        self.tell("")
+        char = event.character or ""
+        if event.key == "escape" or not char.isprintable() or not char:
+            return
+        if pending == "copy":
+            self._copy(char)
+        elif pending == "mark":
+            self.navigator.mark(char)
+            self._show_marks()
+            self.tell(f"marked {char}", "note")
+        elif char in "'`":
+            self._show_outcome(self.navigator.marks)
+        else:
+            self._show_outcome(self.navigator.go_to_mark(char))
+
+    # -- moving ---------------------------------------------------------------------
+
+    @property
+    def _is_growth(self) -> bool:
+        return self.query_one("#left").has_class("-growth")
+
+    def _moved_list(self) -> Painted:
+        """Return what the keys of moving are for: the pane when it has the focus, or else the list."""
+        if self.focused is self.pane:
+            return self.pane
+        return self.growth if self._is_growth else self.steps
+
+    def _step(self, rows: int) -> None:
+        moved = self._moved_list()
+        if not moved.has_cursor or (moved is self.pane and not self.pane.has_targets):
+            moved.move(rows)
+            return
+        if moved.cursor is None:
+            return
+        place = min(max(moved.cursor + rows, 0), moved.count - 1)
+        if moved is not self.steps:
+            moved.put_cursor(place)
+        elif place != moved.cursor:
+            self._show_outcome(self.navigator.seek(self.shown.row_at(place)))
+        else:
+            is_last = place == moved.count - 1
+            hidden = " shown" if self.shown.is_filtered else ""
+            self.tell(f"This is the {'last' if is_last else 'first'} step{hidden}.")
+
+    def _to_end(self, is_last: bool) -> None:
+        moved = self._moved_list()
+        self._step(moved.count if is_last else -moved.count)
+
+    def _show_moved(self, moved: Moved) -> None:
+        self._portion = 0
+        self._result = ""
+        parts = [f"■ {hit.kind} {hit.stop}: {hit.detail or hit.text}" for hit in moved.hits]
+        parts += [moved.message] if moved.message else []
+        parts += [f"{text} = {self._shown_value(text)}" for text in map(str, self.navigator.displays)]
+        if moved.row is not None and self.shown.place_of(moved.row) is None:
+            if self.shown.is_filtered:
+                parts.append(f"Step {self.replay.row(moved.row).label} is not in the filter; esc shows all.")
+            elif self.shown.unfold_to(moved.row):
+                self._shown_changed()
+        style = "warn" if moved.hits or moved.end == "nowhere" else "dim"
+        self.tell("   ".join(parts), style)
+        self._follow_cursor()
+
+    def _shown_value(self, expression: str) -> str:
+        from agent_debug_replay import MISSING
+        from agent_stack._render.replay_values import value_cell
+
+        value = self.navigator.value(expression)
+        return value_cell(expression, value, is_missing=value is MISSING)[:200]
+
+    def _follow_cursor(self) -> None:
+        """Put the list's cursor where the navigator's is, and fill the pane once keys have been drawn."""
+        at = self.navigator.position
+        self.steps.put_cursor(None if at is None else self.shown.nearest(at))
+        self._show_head()
+        self._summed = None
+        self._idle = perf_counter() + _IDLE_S
+        if not self._is_stale:
+            self._is_stale = True
+            self.call_after_refresh(self._refill)
+
+    def _refill(self) -> None:
+        """Fill the pane with the step at the cursor."""
+        self._is_stale = False
+        if self._result:
+            return
+        self.tabs.show(self.tab)
+        lines = detail_lines(self.navigator, self.tab, max(self.pane.size.width, 20), self._portion)
+        self.pane.show(lines, keep=self._portion > 0)
+
+    def on_painted_picked(self, message: Painted.Picked) -> None:
+        """Go to what was clicked."""
+        sender = message._sender
+        if sender is self.steps:
+            self._show_outcome(self.navigator.seek(self.shown.row_at(message.place)))
+        elif sender is self.growth:
+            self.growth.put_cursor(message.place)
+        elif sender is self.pane:
+            self.pane.put_cursor(message.place)
+
+    def on_tab_bar_chosen(self, message: TabBar.Chosen) -> None:
+        """Open the tab that was clicked."""
+        self._open_tab(message.tab)
+
+    # -- commands -------------------------------------------------------------------
+
+    async def do_line(self, text: str) -> bool:
+        """Do a line of commands; return whether it was understood."""
+        try:
+            commands = parse_commands(text)
+        except (CommandLineError, ExpressionError) as error:
+            self.tell(f"{error.why} (column {error.column + 1})", "error")
+            return False
+        try:
+            for command in commands:
+                await self._do(command)
+        except StepLogError as error:
+            self.tell(str(error), "error")
+        return True
+
+    async def _do(self, command: Command) -> None:
+        if isinstance(command, Find):
+            self._find(command.text or self._found, -1 if command.is_reverse else 1)
+            return
+        self._show_outcome(self.navigator.do(command))
+
+    def _show_outcome(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Moved):
+            self._show_moved(outcome)
+        elif isinstance(outcome, Quit):
+            self.exit(0)
+        elif isinstance(outcome, Help) and not outcome.topic:
+            self._help()
+        else:
+            self._show_result(outcome)
+
+    def _show_result(self, outcome: Outcome) -> None:
+        from agent_stack._tui._results import result_of
+
+        self._show_marks()
+        result = result_of(self.navigator, outcome, max(self.pane.size.width, 20))
+        if len(result.lines) == 1 and isinstance(outcome, Note | Value | Stops):
+            self.bars["message"].show(result.lines[0])
+            self.message = str(result.lines[0])
+            if not isinstance(outcome, Value) or result.lines[0].width <= self.size.width:
+                return
+        self._show_lines(result.title, result.lines, result.targets)
+
+    def _show_lines(self, title: str, lines: Iterable[Line], targets: dict[int, int] | None = None) -> None:
+        """Show *lines* in the pane in the place of a tab."""
+        from collections.abc import Sequence
+
+        self._result = title
+        self.tabs.show(self.tab, title)
+        self.pane.show(lines if isinstance(lines, Sequence) else list(lines), targets)
+        if self.pane.has_targets:
+            self.pane.focus()
+            self.tell(f"{title}: enter goes to the step, esc closes", "dim")
+        self._set_reading()
+
+    # -- looking --------------------------------------------------------------------
+
+    def _open_tab(self, tab: int) -> None:
+        self.tab, self._portion, self._result = tab, 0, ""
+        self._refill()
+
+    def _open(self) -> None:
+        if self._result:
+            return
+        if self._portion + 1 < len(PORTIONS):
+            self._portion += 1
+        self._refill()
+        self.pane.focus()
+        self._set_reading()
+
+    def _enter(self) -> None:
+        if self.focused is self.pane:
+            target = self.pane.targets.get(self.pane.cursor or 0) if self.pane.has_targets else None
+            if target is not None:
+                result, lines, targets = self._result, self.pane.lines, self.pane.targets
+                cursor = self.pane.cursor
+                self._show_outcome(self.navigator.seek(target))
+                # The hits stay, to go on to the next of them.
+                self._show_lines(result, lines, targets)
+                self.pane.put_cursor(cursor)
+            return
+        if self._is_growth:
+            row = self.growth.row
+            self._toggle_growth()
+            if row is not None:
+                self._show_outcome(self.navigator.seek(row))
+            return
+        self._switch_pane()
+
+    def _switch_pane(self) -> None:
+        if self.focused is self.pane:
+            (self.growth if self._is_growth else self.steps).focus()
+        else:
+            self.pane.focus()
+        self._set_reading()
+
+    def _set_reading(self) -> None:
+        self.query_one("#body").set_class(self.screen.focused is self.pane, "-reading")
+        self._show_hints()
+
+    def _toggle_growth(self) -> None:
+        left = self.query_one("#left")
+        left.toggle_class("-growth")
+        if self._is_growth:
+            self.growth.load(self.navigator.position)
+            self.growth.focus()
+            self.tell(
+                "enter goes to the call, v closes" if self.growth.points else "No model was called.", "dim"
+            )
+        else:
+            self.steps.focus()
+        self._set_reading()
+
+    def _compare_peer(self) -> None:
+        from agent_stack._tui._changes import peer_lines
+
+        at = self.navigator.position
+        if at is None:
+            return
+        other = Navigator(self.replay)
+        other.seek(at)
+        moved = other.peer(-1)
+        if moved.row is None or not moved.is_moved:
+            self.tell("There is no step of the same type and name before this one.", "warn")
+            return
+        lines = peer_lines(self.replay, moved.row, at, max(self.pane.size.width, 20))
+        self._show_lines("Difference", lines)
+
+    def _fold(self) -> None:
+        row = self.navigator.row
+        if row is None or self.shown.is_filtered:
+            self.tell("A filtered list has no folds; esc shows all steps.", "warn")
+            return
+        if not row.has_children and row.parent is not None:
+            self.navigator.out()
+            row = self.navigator.row
+            assert row is not None
+        if not row.has_children:
+            self.tell("There is no step in this one.", "warn")
+            return
+        self.shown.fold(row.row)
+        self._shown_changed()
+        self._follow_cursor()
+
+    def _fold_all(self) -> None:
+        if self.shown.is_filtered:
+            self.tell("A filtered list has no folds; esc shows all steps.", "warn")
+            return
+        self.shown.fold_all()
+        row = self.navigator.row
+        while row is not None and row.parent is not None and self.shown.place_of(row.row) is None:
+            self.navigator.out()
+            row = self.navigator.row
+        self._shown_changed()
+        self._follow_cursor()
+
+    def _help(self) -> None:
+        from agent_stack._tui._help import help_lines
+        from agent_stack._tui._sheet import Sheet
+
+        self.push_screen(Sheet("Keys and commands", lambda width: help_lines(self.keymap, width)))
+
+    def _cancel(self) -> None:
+        self.workers.cancel_group(self, "scan")
+        if self._result:
+            self._result = ""
+            self._refill()
+            self.steps.focus()
+        elif self._is_growth:
+            self._toggle_growth()
+        elif self.focused is self.pane:
+            self.steps.focus()
+        elif self.shown.is_filtered:
+            self._set_filter("")
+        self._set_reading()
+
+    def _copy(self, what: str) -> None:
+        import shlex
+
+        from agent_stack._tui._details import detail_text
+
+        row = self.navigator.row
+        if row is None:
+            return
+        try:
+            text, path = detail_text(self.navigator, self.tab)
+        except StepLogError as error:
+            self.tell(str(error), "error")
+            return
+        words = ["agent-step-log", "replay", str(self.replay.source), self.replay.run_id]
+        command = f"{shlex.join(words)} -x {shlex.quote(f'goto {row.key}; p {path}')}"
+        texts = {"v": text, "p": path, "c": command, "l": row.label}
+        if what not in texts:
+            self.tell(f"There is nothing to copy by {what!r}: v value, p path, c command, l label.", "warn")
+            return
+        copied = texts[what][:_COPIED]
+        self.copy_to_clipboard(copied)
+        cut = " (the beginning)" if len(texts[what]) > _COPIED else ""
+        self.tell(f"copied {many(len(copied), 'character')}{cut}", "ok")
+
+    # -- the prompt -----------------------------------------------------------------
+
+    def _ask(self, kind: str, text: str = "") -> None:
+        self.bars["label"].show(Line(_PROMPTS[kind], "note"))
+        self.bars["label"].styles.width = len(_PROMPTS[kind])
+        self.query_one("#asking").add_class("-open")
+        self.bars["hints"].add_class("-asking")
+        self.prompt.ask(kind, text)
+        self.prompt.focus()
+
+    def _close_prompt(self) -> None:
+        self.query_one("#asking").remove_class("-open")
+        self.bars["hints"].remove_class("-asking")
+        (self.growth if self._is_growth else self.steps).focus()
+        self._set_reading()
+
+    async def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Do what was typed; what cannot be understood stays, to be mended."""
+        event.stop()
+        kind, text = self.prompt.kind, self.prompt.value.strip()
+        self.prompt.remember()
+        self.tell("")
+        if kind == "filter":
+            if not self._set_filter(text):
+                return
+            self._close_prompt()
+            return
+        if kind == "command" and text:
+            self._close_prompt()
+            if not await self.do_line(text):
+                message, line = self.message, self.bars["message"].line
+                self._ask("command", text)
+                self.message = message
+                self.bars["message"].show(line)
+            return
+        self._close_prompt()
+        if kind == "find" and (text or self._found):
+            self._find(text or self._found, 1)
+        elif kind == "run" and text:
+            self._compare_run(text)
+
+    # -- filter and find ------------------------------------------------------------
+
+    def _set_filter(self, text: str) -> bool:
+        """Show only rows where *text* holds; "" shows all. Return whether it was understood."""
+        if not text:
+            self._filter, self._holds = "", None
+            self.workers.cancel_group(self, "scan")
+            self.shown.show_all()
+            self._shown_changed()
+            self._follow_cursor()
+            return True
+        try:
+            condition = Expression(text)
+        except ExpressionError as error:
+            self.tell(f"{error.why} (column {error.column + 1})", "error")
+            self.prompt.cursor_position = min(error.column, len(self.prompt.value))
+            return False
+        self._filter = text
+        self._refilter(condition)
+        return True
+
+    def _refilter(self, condition: Expression) -> None:
+        self._holds = condition.condition(self.replay)
+        self.shown.filter(array("I"))
+        self.run_worker(self._filter_rows(self._holds), group="scan", exclusive=True)
+
+    async def _filter_rows(self, holds: Callable[[int], bool]) -> None:
+        rows = array("I")
+        self.shown.filter(rows)
+        total = len(self.replay)
+        until = perf_counter() + _SLICE_S
+        for row in range(total):
+            if holds(row):
+                rows.append(row)
+            if not row & 63 and perf_counter() > until:
+                self.tell(f"filter: {row / total:.0%}, {len(rows):,} so far; esc stops", "dim")
+                self._shown_changed()
+                await asyncio.sleep(0)
+                until = perf_counter() + _SLICE_S
+        self._shown_changed()
+        at = self.navigator.position
+        place = self.shown.nearest(at) if at is not None else None
+        if place is not None and self.shown.place_of(at or 0) is None:
+            self.navigator.seek(self.shown.row_at(place))
+        self._portion = 0
+        self._follow_cursor()
+        none = (
+            "no step matches; esc shows all"
+            if not rows
+            else f"{many(len(rows), 'step')} of {total:,}; esc shows all"
+        )
+        self.tell(none, "" if rows else "warn")
+
+    def _shown_changed(self) -> None:
+        self.steps.set_count(len(self.shown))
+        self._show_head()
+
+    def _find(self, text: str, way: int) -> None:
+        if not text:
+            self.tell("There is nothing to look for yet: / asks for it.", "warn")
+            return
+        self._found = text
+        self.run_worker(self._find_row(text, way), group="scan", exclusive=True)
+
+    async def _find_row(self, text: str, way: int) -> None:
+        at = self.navigator.position
+        if at is None:
+            return
+        holds = self.replay.holds(text)
+        end = len(self.replay) if way > 0 else -1
+        until = perf_counter() + _SLICE_S
+        for row in range(at + way, end, way):
+            is_shown = not self.shown.is_filtered or self.shown.place_of(row) is not None
+            if is_shown and holds(row):
+                self._show_outcome(self.navigator.seek(row))
+                return
+            if perf_counter() > until:
+                self.tell(f"looking for {text!r}: step {self.replay.row(row).label}; esc stops", "dim")
+                await asyncio.sleep(0)
+                until = perf_counter() + _SLICE_S
+        self.tell(f"There is no {'later' if way > 0 else 'earlier'} step that holds {text!r}.", "warn")
+
+    # -- another run ----------------------------------------------------------------
+
+    def _compare_run(self, text: str) -> None:
+        self.tell("comparing …", "dim")
+        self.run_worker(self._diff(text), group="diff", exclusive=True)
+
+    async def _diff(self, text: str) -> None:
+        from agent_stack._tui._diff_screen import DiffScreen, compare_with
+
+        try:
+            found = await asyncio.to_thread(compare_with, str(self.replay.source), self.replay.run_id, text)
+        except (StepLogError, OSError) as error:
+            self.tell(str(error), "error")
+            return
+        self.tell("")
+        self.push_screen(DiffScreen(found))
+
+    # -- a run that goes on -----------------------------------------------------------
+
+    def _look_after(self) -> None:
+        """Look how far reading has come, and do what waited for a moment without keys."""
+        if not self._is_read:
+            try:
+                self._is_read = self.replay.wait(0)
+            except (StepLogError, OSError) as error:
+                self._is_read = True
+                self.tell(f"The log cannot be read: {error}", "error")
+            if self._is_read:
+                self._following = self.replay.status == "running"
+                self._take_in(is_moved=True)
+            else:
+                self._show_head()
+            return
+        if perf_counter() < self._idle:
+            return
+        if self._is_growth:
+            until = perf_counter() + _SLICE_S
+            while perf_counter() < until and self.growth.measure_next():
+                pass
+        if self._summed is None:
+            self._sum_up()
+        elif not self.steps.has_prices:
+            self.steps.has_prices = True
+            self.steps.repaint_all()
+
+    def _take_in(self, *, is_moved: bool, first: int = 0) -> None:
+        """Show what has been read since."""
+        self._revision = self.replay.revision
+        if is_moved:
+            self.shown.folded.clear()
+            if self._filter:
+                self._refilter(Expression(self._filter))
+            else:
+                self.shown.show_all()
+            self.steps.forget()
+        elif self._holds is not None:
+            self._holds = Expression(self._filter).condition(self.replay)
+            self.shown.add(first, self._holds)
+        else:
+            self.shown.show_all()
+        self._show_marks()
+        self._shown_changed()
+        self._follow_cursor()
+
+    def _look_again(self) -> None:
+        if not self._following or not self._is_read:
+            return
+        before, at = len(self.replay), self.navigator.position
+        try:
+            change = self.navigator.refresh()
+        except (StepLogError, OSError) as error:
+            self._following = False
+            self.tell(f"The log cannot be read any more: {error}", "error")
+            return
+        self._tell_change(change)
+        if change.added or change.changed or change.is_moved:
+            was_last = at is None or at == before - 1
+            self.steps.forget_rows(change.changed)
+            if change.added and not self._fresh:
+                self.steps.fresh_from = before
+            self._fresh += change.added
+            self._take_in(is_moved=change.is_moved, first=before)
+            if was_last and change.added and len(self.replay):
+                self.navigator.seek(len(self.replay) - 1)
+                self._fresh = 0
+                self._follow_cursor()
+        self._show_head()
+
+    def _tell_change(self, change: Change) -> None:
+        if change.kind == "gone" and self._is_gone:
+            return
+        self._is_gone = change.kind == "gone"
+        if change.kind in _CHANGES:
+            self.tell(_CHANGES[change.kind], "warn")
+
+    def _toggle_follow(self) -> None:
+        if not self._is_read:
+            self.tell("The log is still being read.", "warn")
+            return
+        self._following = not self._following
+        self._fresh, self.steps.fresh_from = 0, None
+        if self._following and self.replay.status != "running":
+            self.tell(f"following; the run is not going on: {self.replay.status}", "dim")
+        else:
+            self.tell(
+                "following: what is added is shown" if self._following else "not following any more", "dim"
+            )
+        self.steps.repaint_all()
+        self._show_head()
+
+    # -- the bars -------------------------------------------------------------------
+
+    def tell(self, text: str, style: str = "") -> None:
+        """Show one message until the next key."""
+        self.message = text
+        self.bars["message"].show(Line().add(text, style, max(self.size.width, 20)))
+
+    def _show_marks(self) -> None:
+        marks = {row.row: name for name, row in self.navigator.marks.marks.items()}
+        if marks != self.steps.marks:
+            self.steps.marks = marks
+            self.steps.repaint_all()
+
+    def _show_head(self) -> None:
+        replay, row = self.replay, self.navigator.row
+        header = replay.header
+        sign, style = SIGNS.get(replay.status, ("?", "dim"))
+        line = Line(" ").add(header.agent or "run" if header is not None else "run", "title", 30)
+        line.add(f"  {sign} {replay.status}", style)
+        if row is not None:
+            line.add(f"  row {row.row + 1:,} of {len(replay):,}", "")
+        if not self._is_read:
+            line.add(f"  reading {replay.progress:.0%}", "note")
+        if self._filter:
+            line.add("  filter ", "dim").add(self._filter, "note", 30).add(f" {len(self.shown):,} shown", "")
+        if self.shown.folded:
+            line.add(f"  {many(len(self.shown.folded), 'fold')}", "dim")
+        if self._following:
+            line.add("  ● following", "ok")
+        if self._fresh:
+            line.add(f"  {self._fresh:,} new", "warn_bold")
+        if replay.damage:
+            line.add(f"  ▲ {many(len(replay.damage), 'damaged stretch', 'damaged stretches')}", "warn")
+        self.bars["head"].show(line, Line().add(replay.run_id, "dim", 40).add(" "))
+
+    def _sum_up(self) -> None:
+        """Show the sums so far at the margin."""
+        at = self.navigator.position
+        if at is None or len(self.replay) > _MOST_SUMMED:
+            self._summed = -1
+            return
+        self._summed = at
+        totals = self.replay.totals(at)
+        bound = "" if totals.tokens_known else "≥"
+        line = Line("so far ", "dim")
+        line.add(f"{bound}{count(totals.input_tokens)} in, {bound}{count(totals.output_tokens)} out")
+        if totals.cost_usd is not None:
+            line.add(f"  {'' if totals.is_cost_whole else '≥'}${totals.cost_usd:,.4f}")
+        if totals.errors:
+            line.add(f"  ✗ {totals.errors:,}", "error")
+        self.bars["message"].show_right(line.add(f"  {duration(totals.elapsed_ms)} ", "dim"))
+
+    def _show_hints(self) -> None:
+        line = Line(" ")
+        if self.screen.focused is self.pane:
+            hints = [
+                ("j/k", "scroll"),
+                ("1-7", "tabs"),
+                ("o", "open full"),
+                ("y", "copy"),
+                ("tab", "list"),
+                ("esc", "back"),
+            ]
+        elif self._is_growth:
+            hints = [("j/k", "call"), ("enter", "go to it"), ("v", "steps"), ("?", "help"), ("q", "quit")]
+        else:
+            hints = [
+                *(("j/k", "step"), ("J/K", "turn"), ("e/E", "error"), ("s/S", "peer"), ("h/l", "out/in")),
+                *(
+                    ("/", "find"),
+                    ("f", "filter"),
+                    (":", "command"),
+                    ("v", "context"),
+                    ("d", "diff"),
+                    ("?", "help"),
+                    ("q", "quit"),
+                ),
+            ]
+        for key, words in hints:
+            line.add(key, "bold").add(f" {words}  ", "dim")
+        self.bars["hints"].show(line)
+
+
+assert len(TABS) == 7  # keys 1 to 7

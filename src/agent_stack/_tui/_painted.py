@@ -1,0 +1,170 @@
+"""Lists of any length, drawn line by line as they come into sight.
+
+A widget of the toolkit for each row, or a row of a table filled in before, takes seconds for a
+hundred thousand; here a row costs nothing until it is seen.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from agent_stack._render.lines import Line
+from agent_stack._screen import STYLES
+
+if TYPE_CHECKING:
+    from textual import events
+
+__all__ = ["Painted", "rich_style"]
+
+_KEPT = 600  # strips: some screens' worth
+
+
+@lru_cache(maxsize=256)
+def rich_style(name: str) -> Style:
+    """Return a style of `_screen.STYLES`; the terminal's own colours."""
+    return Style.parse(STYLES.get(name, name) or "none")
+
+
+class Painted(ScrollView, inherit_bindings=False, can_focus=True):
+    """Rows by number, of which one may be the cursor's. Subclasses say what a row looks like.
+
+    Attributes:
+        count: Rows there are.
+        cursor: The row the cursor is on; None for a text to scroll.
+    """
+
+    class Picked(Message):
+        """A row was clicked."""
+
+        def __init__(self, place: int) -> None:
+            self.place = place
+            super().__init__()
+
+    #: Whether a row is the cursor's; without one the keys scroll.
+    has_cursor = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.count = 0
+        self.cursor: int | None = None
+        self.painted = 0
+        self._strips: OrderedDict[tuple[int, int, int], Strip] = OrderedDict()
+
+    def paint(self, place: int, width: int) -> Line:
+        """Return row *place* in *width* cells."""
+        raise NotImplementedError
+
+    # -- what is there --------------------------------------------------------------
+
+    def set_count(self, count: int) -> None:
+        """There are *count* rows now, and all of them are drawn anew."""
+        self.count = count
+        if self.cursor is not None:
+            self.cursor = min(self.cursor, count - 1) if count else None
+        self.virtual_size = Size(self.size.width, count)
+        self.repaint_all()
+
+    def repaint_all(self) -> None:
+        """Forget how rows looked."""
+        self._strips.clear()
+        self.refresh()
+
+    def repaint(self, place: int) -> None:
+        """Forget how one row looked."""
+        for key in [key for key in self._strips if key[0] == place]:
+            del self._strips[key]
+        y = place - self.scroll_offset.y
+        if 0 <= y < self.size.height:
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    # -- where it is ----------------------------------------------------------------
+
+    @property
+    def page(self) -> int:
+        """Rows in sight, less one to hold on to."""
+        return max(self.size.height - 1, 1)
+
+    def put_cursor(self, place: int | None) -> None:
+        """Put the cursor on a row and bring it into sight."""
+        before, self.cursor = self.cursor, place
+        if place is None:
+            return
+        for changed in {before, place} - {None}:
+            assert changed is not None
+            self.repaint(changed)
+        self.bring_into_sight(place)
+
+    def bring_into_sight(self, place: int) -> None:
+        """Scroll no further than it takes to see a row, with one more beyond it; far: to the middle."""
+        top, height = self.scroll_offset.y, max(self.size.height, 1)
+        margin = 1 if height > 4 else 0
+        if top + margin <= place < top + height - margin:
+            return
+        if top - height < place < top + 2 * height:
+            target = place - margin if place < top + margin else place - height + 1 + margin
+        else:
+            target = place - height // 2
+        self.scroll_to(y=max(0, min(target, self.count - height)), animate=False, force=True, immediate=True)
+
+    def move(self, rows: int) -> None:
+        """Scroll by so many rows."""
+        self.scroll_to(y=self.scroll_offset.y + rows, animate=False, force=True, immediate=True)
+
+    # -- drawing --------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of the screen."""
+        place, width = self.scroll_offset.y + y, self.size.width
+        if place >= self.count:
+            return Strip.blank(width)
+        is_here = place == self.cursor
+        key = (place, width, 2 * is_here + (is_here and self.has_focus))
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._strips[key] = self._drawn(self.paint(place, width), width, is_here=is_here)
+            self.painted += 1
+            if len(self._strips) > _KEPT:
+                self._strips.popitem(last=False)
+        return strip
+
+    def _drawn(self, line: Line, width: int, *, is_here: bool) -> Strip:
+        pieces: list[Segment] = []
+        # The whole row in reverse is seen in every theme of a terminal, and without colours.
+        style = (
+            rich_style("reverse") if is_here and self.has_focus else rich_style("bold") if is_here else None
+        )
+        for text, name in line.pieces:
+            pieces.append(Segment(text, style if style is not None else rich_style(name)))
+        return Strip(pieces, line.width).adjust_cell_length(width, style)
+
+    # -- events ---------------------------------------------------------------------
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Rows are as wide as the list."""
+        self.virtual_size = Size(event.size.width, self.count)
+        self.repaint_all()
+        if self.cursor is not None:
+            self.bring_into_sight(self.cursor)
+
+    def on_focus(self) -> None:
+        """The cursor looks different."""
+        self.repaint_all()
+
+    def on_blur(self) -> None:
+        """The cursor looks different."""
+        self.repaint_all()
+
+    def on_click(self, event: events.Click) -> None:
+        """Tell which row was clicked."""
+        place = self.scroll_offset.y + event.y
+        if self.has_cursor and 0 <= place < self.count:
+            self.post_message(self.Picked(place))
