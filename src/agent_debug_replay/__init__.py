@@ -28,7 +28,7 @@ from agent_debug_replay._diff import Divergence, Pair, RunDiff, diff
 from agent_debug_replay._diff_fields import FieldChange, field_changes
 from agent_debug_replay._diff_rounds import PAIR_KINDS
 from agent_debug_replay._diff_totals import Delta
-from agent_debug_replay._expr import FIELDS, MISSING, Expression, FieldInfo, Missing
+from agent_debug_replay._expr import FIELDS, MISSING, Condition, Expression, FieldInfo, Missing
 from agent_debug_replay._failures import FailureCluster, cluster_failures
 from agent_debug_replay._grammar import TOPICS, Topic, parse_commands
 from agent_debug_replay._navigator import Navigator
@@ -70,6 +70,7 @@ __all__ = [
     "Change",
     "Command",
     "CommandLineError",
+    "Condition",
     "Context",
     "ContextSize",
     "Contrast",

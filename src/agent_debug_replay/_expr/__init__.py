@@ -11,6 +11,7 @@ from agent_debug_replay._expr._compile import condition_of, is_true, value_of
 from agent_debug_replay._expr._fields import FIELDS, MISSING, PATHS, FieldInfo, Missing
 from agent_debug_replay._expr._nodes import written
 from agent_debug_replay._expr._parser import parse
+from agent_debug_replay._expr._plain import Condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from agent_debug_replay._expr._nodes import Node
     from agent_debug_replay._replay import Replay
 
-__all__ = ["FIELDS", "MISSING", "Expression", "FieldInfo", "Missing", "is_true"]
+__all__ = ["FIELDS", "MISSING", "Condition", "Expression", "FieldInfo", "Missing", "is_true"]
 
 
 class Expression:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from agent_debug_replay._replay import Replay
 
-__all__ = ["condition_of", "is_true", "value_of"]
+__all__ = ["condition_of", "decision", "is_true", "summed", "text_of", "value_of"]
 
 _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -85,7 +85,7 @@ def _quick(node: Binary, replay: Replay) -> Callable[[int], bool] | None:
 def _quick_text(found: Any, sign: str, value: Any, replay: Replay) -> Callable[[int], bool]:
     column, kind = found
     texts, kinds = replay.table.strings.texts, replay.table.kind
-    decide = _decision(sign)
+    decide = decision(sign)
     verdicts: list[bool] = []
 
     def decided(number: int) -> bool:
@@ -153,8 +153,8 @@ def value_of(node: Node, replay: Replay) -> Callable[[int], Any]:
     left, right = value_of(node.left, replay), value_of(node.right, replay)
     if node.sign in _SUMS:
         sign = node.sign
-        return lambda row: _sum(sign, left(row), right(row))
-    decide = _decision(node.sign)
+        return lambda row: summed(sign, left(row), right(row))
+    decide = decision(node.sign)
     return lambda row: decide(left(row), right(row))
 
 
@@ -163,7 +163,7 @@ def _missing_test(node: Is, replay: Replay) -> Callable[[int], bool]:
     return lambda row: (inner(row) is MISSING) is not is_negated
 
 
-def _decision(sign: str) -> Callable[[Any, Any], bool]:
+def decision(sign: str) -> Callable[[Any, Any], bool]:
     """Return what decides a comparison of two values; anything missing makes it false."""
     if sign == "contains":
         return _contains
@@ -259,7 +259,7 @@ def _plain(value: Any) -> str:
     return json.dumps(value)
 
 
-def _sum(sign: str, left: Any, right: Any) -> Any:
+def summed(sign: str, left: Any, right: Any) -> Any:
     if sign == "+" and isinstance(left, str) and isinstance(right, str):
         return left + right
     if not (_is_number(left) and _is_number(right)):

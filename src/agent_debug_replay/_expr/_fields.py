@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agent_debug_replay._replay import Replay
     from agent_step_log import Record
 
-__all__ = ["FIELDS", "MISSING", "PATHS", "FieldInfo", "Missing", "reader_of", "text_column"]
+__all__ = ["FIELDS", "MISSING", "PATHS", "FieldInfo", "Missing", "into", "reader_of", "text_column"]
 
 
 class Missing:

@@ -34,23 +34,26 @@ _COMPARISONS = frozenset({"==", "=", "!=", "<", "<=", ">", ">=", "~", "!~"})
 _WORDS = frozenset({"and", "or", "not", "contains", "is", "missing", "null", "true", "false"})
 
 
-def parse(text: str, fields: Collection[str], paths: Collection[str]) -> Node:
+def parse(
+    text: str, fields: Collection[str], paths: Collection[str], *, hint: str = "`help fields` lists them"
+) -> Node:
     """Return the tree of *text*.
 
     Args:
         fields: The names of all fields.
         paths: Those of them a path may lead into.
+        hint: What to say of a name that is near to none.
 
     Raises:
         ExpressionError: It cannot be understood; says where and, of a name, the nearest.
     """
-    return _Parser(text, fields, paths).whole()
+    return _Parser(text, fields, paths, hint).whole()
 
 
 class _Parser:
-    def __init__(self, text: str, fields: Collection[str], paths: Collection[str]) -> None:
+    def __init__(self, text: str, fields: Collection[str], paths: Collection[str], hint: str) -> None:
         self._text = text
-        self._fields, self._paths = fields, paths
+        self._fields, self._paths, self._hint = fields, paths, hint
         self._words = words_of(text)
         self._at = 0
         self._depth = 0
@@ -202,7 +205,7 @@ class _Parser:
             raise self._wrong(f"{name!r} is no value", word)
         if name not in self._fields:
             near = difflib.get_close_matches(name.lower(), sorted(self._fields), 3, 0.6)
-            hint = f"; did you mean {' or '.join(near)}?" if near else "; `help fields` lists them"
+            hint = f"; did you mean {' or '.join(near)}?" if near else f"; {self._hint}"
             raise self._wrong(f"There is no field {name!r}{hint}", word)
         if word.path and name not in self._paths:
             raise self._wrong(
