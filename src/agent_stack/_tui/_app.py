@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.containers import Container
-from textual.widgets import Input
 
 from agent_debug_replay import (
     CommandLineError,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
 
     from textual import events
     from textual.app import ComposeResult
+    from textual.widgets import Input
 
     from agent_debug_replay import Change, Command, Outcome, Replay
     from agent_stack._tui._keymap import Keymap
@@ -65,6 +65,28 @@ _CHANGES = {
     "shrunk": "The log got shorter; it was read again.",
     "replaced": "Another log is in the place of this one; it was read.",
     "gone": "The log is not there any more; what was read stays.",
+}
+_HINTS = {
+    "pane": (("j/k", "scroll"), ("1-7", "tabs"), ("o", "open full"), ("y", "copy"), ("esc", "back")),
+    "growth": (("j/k", "call"), ("enter", "go to it"), ("v", "steps")),
+    "steps": (
+        *(
+            ("j/k", "step"),
+            ("J/K", "turn"),
+            ("e/E", "error"),
+            ("s/S", "peer"),
+            ("/", "find"),
+            ("f", "filter"),
+        ),
+        *(
+            (":", "command"),
+            ("tab", "details"),
+            ("v", "context"),
+            ("d", "diff"),
+            ("h/l", "out/in"),
+            ("x", "fold"),
+        ),
+    ),
 }
 _PROMPTS = {"command": ":", "find": "/", "filter": "filter: ", "run": "compare with RUN or FILE[:RUN]: "}
 
@@ -87,13 +109,13 @@ class ReplayApp(App[int]):
     #right { height: 1fr; layout: vertical; }
     #body.-wide { layout: horizontal; }
     #body.-wide #left { width: 55%; height: 100%; padding-right: 1; }
-    #body.-wide #right { width: 45%; height: 100%; border-left: vkey ansi_default; padding-left: 1; }
-    #body.-tall #right { border-top: hkey ansi_default; }
+    #body.-wide #right { width: 45%; height: 100%; border-left: solid ansi_bright_black; padding-left: 1; }
+    #body.-tall #right { border-top: solid ansi_bright_black; }
     #body.-tall.-reading #right { height: 3fr; }
     #body.-small #right { display: none; }
     #body.-small.-reading #left { display: none; }
     #body.-small.-reading #right { display: block; }
-    StepList, TextPane, GrowthView { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }
+    StepList, TextPane, GrowthView { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     #growth, #legend { display: none; }
     #left.-growth #growth, #left.-growth #legend { display: block; }
     #left.-growth #steps { display: none; }
@@ -157,7 +179,7 @@ class ReplayApp(App[int]):
         self.bars = {
             name: self.query_one(f"#{name}", LineBar) for name in ("head", "message", "hints", "label")
         }
-        self.query_one("#legend", LineBar).show(legend(200))
+        self.query_one("#legend", LineBar).show(legend())
         self._is_up = True
         self._is_read = self.replay.is_complete
         self._following = self._is_read and self.replay.status == "running"
@@ -173,6 +195,7 @@ class ReplayApp(App[int]):
         if self._is_up:
             self._lay_out(event.size.width, event.size.height)
             self._show_head()
+            self._show_hints()
             # Only then the pane has its new width.
             self.call_after_refresh(self._refill)
 
@@ -342,7 +365,7 @@ class ReplayApp(App[int]):
         if self._result:
             return
         self.tabs.show(self.tab)
-        lines = detail_lines(self.navigator, self.tab, max(self.pane.size.width, 20), self._portion)
+        lines = detail_lines(self.navigator, self.tab, max(self.pane.cells, 20), self._portion)
         self.pane.show(lines, keep=self._portion > 0)
 
     def on_painted_picked(self, message: Painted.Picked) -> None:
@@ -395,7 +418,7 @@ class ReplayApp(App[int]):
         from agent_stack._tui._results import result_of
 
         self._show_marks()
-        result = result_of(self.navigator, outcome, max(self.pane.size.width, 20))
+        result = result_of(self.navigator, outcome, max(self.pane.cells, 20))
         if len(result.lines) == 1 and isinstance(outcome, Note | Value | Stops):
             self.bars["message"].show(result.lines[0])
             self.message = str(result.lines[0])
@@ -485,7 +508,7 @@ class ReplayApp(App[int]):
         if moved.row is None or not moved.is_moved:
             self.tell("There is no step of the same type and name before this one.", "warn")
             return
-        lines = peer_lines(self.replay, moved.row, at, max(self.pane.size.width, 20))
+        lines = peer_lines(self.replay, moved.row, at, max(self.pane.cells, 20))
         self._show_lines("Difference", lines)
 
     def _fold(self) -> None:
@@ -846,32 +869,14 @@ class ReplayApp(App[int]):
         self.bars["message"].show_right(line.add(f"  {duration(totals.elapsed_ms)} ", "dim"))
 
     def _show_hints(self) -> None:
+        hints = _HINTS[
+            "pane" if self.screen.focused is self.pane else "growth" if self._is_growth else "steps"
+        ]
         line = Line(" ")
-        if self.screen.focused is self.pane:
-            hints = [
-                ("j/k", "scroll"),
-                ("1-7", "tabs"),
-                ("o", "open full"),
-                ("y", "copy"),
-                ("tab", "list"),
-                ("esc", "back"),
-            ]
-        elif self._is_growth:
-            hints = [("j/k", "call"), ("enter", "go to it"), ("v", "steps"), ("?", "help"), ("q", "quit")]
-        else:
-            hints = [
-                *(("j/k", "step"), ("J/K", "turn"), ("e/E", "error"), ("s/S", "peer"), ("h/l", "out/in")),
-                *(
-                    ("/", "find"),
-                    ("f", "filter"),
-                    (":", "command"),
-                    ("v", "context"),
-                    ("d", "diff"),
-                    ("?", "help"),
-                    ("q", "quit"),
-                ),
-            ]
         for key, words in hints:
+            if line.width + len(key) + len(words) + 21 <= self.size.width:
+                line.add(key, "bold").add(f" {words}  ", "dim")
+        for key, words in (("?", "help"), ("q", "quit")):
             line.add(key, "bold").add(f" {words}  ", "dim")
         self.bars["hints"].show(line)
 

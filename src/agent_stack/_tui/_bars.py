@@ -35,7 +35,7 @@ class LineBar(Widget):
         self.right = right
         self.refresh()
 
-    def render_line(self, y: int) -> Strip:
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002  the toolkit's
         """Draw it."""
         width = self.size.width
         shown = Line()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,8 @@ def _lines(
     navigator: Navigator, row: StepRow, tab: int, width: int, portion: int, budget: Budget
 ) -> Iterator[Line]:
     replay = navigator.replay
-    yield _title(row, width)
+    if tab not in (2, 3, 4):
+        yield _title(row, width)
     if tab == 5:
         yield from _timing(navigator, row, width)
     elif tab == 6:
@@ -98,7 +100,12 @@ def _lines(
     elif row.size_bytes > LARGE and portion == 0:
         yield from _beginning(replay, row, width, budget)
     elif tab == 0:
-        yield from _in(replay.payload(row.row), row, width, budget)
+        payload = replay.payload(row.row)
+        if row.type == "llm_call" and _given(payload) is None:
+            yield Line("not in the step log; what was added since the call before:", "dim")
+            yield from _outcome(navigator, navigator.context(difference=True), width, portion)
+        else:
+            yield from _in(payload, row, width, budget)
     else:
         yield from _out(replay.payload(row.row), row, width, budget)
 
@@ -130,11 +137,7 @@ def _in(payload: Payload, row: StepRow, width: int, budget: Budget) -> Iterator[
     record = payload.record
     value = record.data if row.type == "event" else _given(payload)
     if value is None:
-        if row.type == "llm_call":
-            yield Line("The step log has no input of it. 5 shows what the model saw,", "dim")
-            yield Line("3 the request as it was sent, where there is a tape.", "dim")
-        else:
-            yield Line("nothing was recorded", "dim")
+        yield Line("nothing was recorded", "dim")
         return
     yield from lay_out_value(value, width, budget)
 
@@ -253,8 +256,6 @@ def _raw(replay: Replay, row: StepRow, width: int, portion: int, budget: Budget)
             yield from lay_out(line[: budget.left].decode("utf-8", "replace"), width, budget)
             continue
         text = line.decode("utf-8", "replace")
-        try:
+        with suppress(ValueError, RecursionError):  # as it stands, then
             text = json.dumps(json.loads(text), ensure_ascii=False, indent=2)
-        except (ValueError, RecursionError):
-            pass  # as it stands, then
         yield from lay_out(text, width, budget)

@@ -158,8 +158,9 @@ class DiffScreen(Screen[None]):
     CSS: ClassVar[str] = """
     DiffScreen { layout: vertical; }
     DiffScreen LineBar { height: 1; }
-    DiffScreen PairList { height: 3fr; scrollbar-size-vertical: 1; }
-    DiffScreen TextPane { height: 2fr; border-top: hkey ansi_default; scrollbar-size-vertical: 1; }
+    DiffScreen PairList { height: 3fr; }
+    DiffScreen TextPane { height: 2fr; border-top: solid ansi_bright_black; }
+    DiffScreen Painted { scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     """
 
     def __init__(self, found: RunDiff) -> None:
@@ -275,7 +276,7 @@ class DiffScreen(Screen[None]):
         lines = [Line(words, style if pair.is_different else "dim")]
         if pair.is_harmless:
             lines[0].add("  ran beside another step in both runs: no difference", "dim")
-        width = max(self.changes.size.width, 20)
+        width = max(self.changes.cells, 20)
         if pair.kind != "same" and pair.a is not None and pair.b is not None:
             lines += change_lines(pair.changes(), width)
         for name, step in (("A", pair.a), ("B", pair.b)):

@@ -28,12 +28,12 @@ PARTS = {
 _RIGHT = 24
 
 
-def legend(width: int) -> Line:
-    """Return what the signs mean, and what the figures are."""
+def legend() -> Line:
+    """Return what the signs mean."""
     line = Line(" ")
     for sign, style, words in PARTS.values():
         line.add(sign * 2, style).add(f" {words}  ", "dim")
-    return line.add("· tokens in, share read from the cache", "dim", max(width - line.width, 0))
+    return line
 
 
 class GrowthView(Painted):

@@ -17,11 +17,12 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from agent_stack._render.lines import Line
 from agent_stack._screen import STYLES
 
 if TYPE_CHECKING:
     from textual import events
+
+    from agent_stack._render.lines import Line
 
 __all__ = ["Painted", "rich_style"]
 
@@ -70,7 +71,7 @@ class Painted(ScrollView, inherit_bindings=False, can_focus=True):
         self.count = count
         if self.cursor is not None:
             self.cursor = min(self.cursor, count - 1) if count else None
-        self.virtual_size = Size(self.size.width, count)
+        self.virtual_size = Size(self.cells, count)
         self.repaint_all()
 
     def repaint_all(self) -> None:
@@ -87,6 +88,11 @@ class Painted(ScrollView, inherit_bindings=False, can_focus=True):
             self.refresh(Region(0, y, self.size.width, 1))
 
     # -- where it is ----------------------------------------------------------------
+
+    @property
+    def cells(self) -> int:
+        """Cells of a row, beside the scrollbar."""
+        return self.scrollable_content_region.width
 
     @property
     def page(self) -> int:
@@ -123,7 +129,7 @@ class Painted(ScrollView, inherit_bindings=False, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
-        place, width = self.scroll_offset.y + y, self.size.width
+        place, width = self.scroll_offset.y + y, self.cells
         if place >= self.count:
             return Strip.blank(width)
         is_here = place == self.cursor
@@ -148,9 +154,9 @@ class Painted(ScrollView, inherit_bindings=False, can_focus=True):
 
     # -- events ---------------------------------------------------------------------
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self, _event: events.Resize) -> None:
         """Rows are as wide as the list."""
-        self.virtual_size = Size(event.size.width, self.count)
+        self.virtual_size = Size(self.cells, self.count)
         self.repaint_all()
         if self.cursor is not None:
             self.bring_into_sight(self.cursor)

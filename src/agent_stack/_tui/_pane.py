@@ -77,7 +77,7 @@ class TabBar(Widget):
         self.tab, self.result = tab, result
         self.refresh()
 
-    def render_line(self, y: int) -> Strip:
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002  the toolkit's
         """Draw the names."""
         from rich.segment import Segment
 
