@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent_debug_replay._clusters import FailureCluster, cluster_failures, message_shape
 from agent_debug_replay._commands import (
     CATCHES,
     AddBreak,
@@ -29,7 +30,7 @@ from agent_debug_replay._diff_fields import FieldChange, field_changes
 from agent_debug_replay._diff_rounds import PAIR_KINDS
 from agent_debug_replay._diff_totals import Delta
 from agent_debug_replay._expr import FIELDS, MISSING, Condition, Expression, FieldInfo, Missing
-from agent_debug_replay._failures import FailureCluster, cluster_failures
+from agent_debug_replay._failures import RunFailure, find_failures
 from agent_debug_replay._grammar import TOPICS, Topic, parse_commands
 from agent_debug_replay._navigator import Navigator
 from agent_debug_replay._outcomes import (
@@ -108,6 +109,7 @@ __all__ = [
     "ReplayError",
     "Rows",
     "RunDiff",
+    "RunFailure",
     "RunNotFoundError",
     "RunSample",
     "SetMark",
@@ -133,5 +135,7 @@ __all__ = [
     "compare_groups",
     "diff",
     "field_changes",
+    "find_failures",
+    "message_shape",
     "parse_commands",
 ]

@@ -1,129 +1,133 @@
-"""Runs that failed, brought together by where and how they failed."""
+"""What each run that failed failed by, found in one pass over its log."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent_step_log import read_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agent_step_log import Record, Run, RunInfo, Step
+    from agent_step_log import Record, RunInfo
 
-__all__ = ["FailureCluster", "cluster_failures"]
+__all__ = ["FAILED", "RunFailure", "find_failures"]
 
-_FAILED = frozenset({"error", "interrupted"})
-_NUMBER = re.compile(r"0x[0-9a-fA-F]+|[0-9a-f]{8,}|\d+")
-_SHAPE = 120  # characters of a message that tell it from another
+#: The statuses of runs that failed.
+FAILED = frozenset({"error", "interrupted"})
 
 
-@dataclass
-class FailureCluster:
-    """Runs that failed the same way.
+@dataclass(frozen=True)
+class RunFailure:
+    """Where and how one run failed.
 
     Attributes:
-        status: How they ended: "error", or "interrupted" where the process is gone.
+        status: "error", or "interrupted" where the process is gone.
         error_type: The class of the error; None where none was recorded.
         frames: Where it came from, outermost first: ``(file, function)``, of a file the last two parts.
-        last_tool: The tool that was in use last, or in flight; None where there was none.
-        message: The message of the first of them.
-        run_ids: Them, in the order they started.
-        first_ts, last_ts: When the first and the last of them started, Unix seconds; None if unknown.
+        message: The message of the error.
+        in_flight: Type and name of the step it was in the middle of, the last one begun: ``("tool_call",
+            "bash")``. Only of an interrupted run.
+        last_tool: The tool in use last, or in flight.
+        started: Unix seconds; None if not known.
+        version: What its header says of the agent's.
     """
 
+    run_id: str
     status: str
-    error_type: str | None
-    frames: tuple[tuple[str, str], ...]
-    last_tool: str | None
-    message: str | None
-    run_ids: list[str] = field(default_factory=list)
-    first_ts: float | None = None
-    last_ts: float | None = None
-
-    @property
-    def size(self) -> int:
-        """How many runs are in it."""
-        return len(self.run_ids)
+    error_type: str | None = None
+    frames: tuple[tuple[str, str], ...] = ()
+    message: str | None = None
+    in_flight: tuple[str, str] | None = None
+    last_tool: str | None = None
+    started: float | None = None
+    version: str | None = None
 
 
-def cluster_failures(runs: Iterable[Run]) -> list[FailureCluster]:
-    """Return the failures among *runs*, the most frequent first, of equals the latest.
+def find_failures(runs: Iterable[RunInfo]) -> list[RunFailure]:
+    """Return what failed among *runs*, in their order; those that did not, or still run, are left out.
 
-    Two runs failed the same way if they ended with the same status, in the same class of error, raised
-    in the same functions, with the same last tool. Line numbers do not count, so an edit above the
-    place does not part them; the message counts, its numbers left out, where neither a class nor
-    frames were recorded. The error is that of the run's end, else of the last step that failed.
+    The error is that of the run's end, else of the last step that failed; of nested steps that failed by
+    one error, the innermost. A process that is gone did not fail by an error it went on after, so an
+    interrupted run has none unless its end says so.
 
     Args:
-        runs: As `agent_step_log.read_run` returns them. They are taken one at a time and not kept;
-            those that did not fail, or still run, are left out.
+        runs: As `agent_step_log.list_runs` returns them. The files of those that failed are read once.
+
+    Raises:
+        LogSourceError, LogFormatError, LogTooNewError, OSError: as `agent_step_log.read_log`.
     """
-    clusters: dict[Any, FailureCluster] = {}
-    started = sorted(
-        (found for run in runs if run.info.status in _FAILED for found in [_failure(run)]),
-        key=lambda found: (found.first_ts is None, found.first_ts or 0.0),
+    failed = [(info, status) for info in runs if (status := info.status) in FAILED]
+    traces = {info.run_id: _Trace() for info, _ in failed}
+    for path in dict.fromkeys(path for info, _ in failed for path in info.paths):
+        for record in read_log(path):
+            trace = traces.get(record.run_id)
+            if trace is not None:
+                trace.take(record)
+    return [_failure(info, status, traces[info.run_id]) for info, status in failed]
+
+
+class _Trace:
+    """The last tool and the last error of a run, as its records pass."""
+
+    def __init__(self) -> None:
+        self.tool: Record | None = None
+        self.failed: Record | None = None
+        self._around: int | None = None  # the parent of what failed, and then its parents in turn
+
+    def take(self, record: Record) -> None:
+        if record.step == 0 or record.type in ("step_start", "event"):
+            return
+        if record.type == "tool_call" and (self.tool is None or record.ts >= self.tool.ts):
+            self.tool = record
+        if record.error is None:
+            return
+        failed = self.failed
+        if failed is not None and record.step == self._around and _is_same(record, failed):
+            self._around = record.parent
+        elif failed is None or record.ts >= failed.ts:
+            self.failed, self._around = record, record.parent
+
+
+def _is_same(one: Record, other: Record) -> bool:
+    return (one.error, one.error_type, one.writer) == (other.error, other.error_type, other.writer)
+
+
+def _failure(info: RunInfo, status: str, trace: _Trace) -> RunFailure:
+    record = _error_record(info, status, trace.failed)
+    begun = sorted(info.in_flight.values(), key=lambda each: (each.ts, each.step))
+    tools = [each for each in begun if each.of == "tool_call"]
+    doing = begun[-1] if begun and status == "interrupted" else None
+    tool = tools[-1] if tools else trace.tool
+    return RunFailure(
+        info.run_id,
+        status,
+        error_type=record.error_type if record is not None else None,
+        frames=_frames(record),
+        message=record.error if record is not None else None,
+        in_flight=(doing.of or "step", doing.tool or doing.model or doing.agent or "?") if doing else None,
+        last_tool=tool.tool if tool is not None else None,
+        started=info.fold.first_ts,
+        version=info.header.agent_version if info.header is not None else None,
     )
-    for found in started:
-        shape = None if found.error_type or found.frames else _shape(found.message)
-        key = found.status, found.error_type, found.frames, found.last_tool, shape
-        known = clusters.setdefault(key, found)
-        if known is not found:
-            known.run_ids += found.run_ids
-            known.last_ts = found.last_ts if found.last_ts is not None else known.last_ts
-    return sorted(clusters.values(), key=lambda each: (-each.size, -(each.last_ts or 0.0)))
 
 
-def _failure(run: Run) -> FailureCluster:
-    info = run.info
-    tool: Step | None = None
-    failed: Step | None = None
-    for _, step in run.walk():
-        if step.type == "tool_call" and (tool is None or _when(step) >= _when(tool)):
-            tool = step
-        # Of nested steps that failed by one error, the innermost one knows where.
-        if step.status == "error" and (
-            failed is None or step.record.ts > failed.record.ts or _is_same(step, failed)
-        ):
-            failed = step
-    record = _error_record(info, failed)
-    return FailureCluster(
-        info.status,
-        record.error_type if record is not None else None,
-        _frames(record),
-        tool.name if tool is not None else None,
-        record.error if record is not None else None,
-        [info.run_id],
-        info.fold.first_ts,
-        info.fold.first_ts,
-    )
-
-
-def _when(step: Step) -> tuple[bool, float]:
-    """Order steps by when they were last in use: one in flight is the last of all."""
-    return step.end is None, step.record.ts
-
-
-def _is_same(step: Step, other: Step) -> bool:
-    return (step.record.error, step.record.error_type) == (other.record.error, other.record.error_type)
-
-
-def _error_record(info: RunInfo, failed: Step | None) -> Record | None:
+def _error_record(info: RunInfo, status: str, failed: Record | None) -> Record | None:
     """Return the record that says most of what went wrong."""
     end = info.end
     if end is None or end.error is None:
-        # A process that is gone did not fail by an error it went on after.
-        return failed.record if failed is not None and info.status == "error" else None
-    if not end.error_frames and failed is not None and failed.record.error == end.error:
-        return failed.record
+        return failed if status == "error" else None
+    if not end.error_frames and failed is not None and failed.error == end.error:
+        return failed
     return end
 
 
 def _frames(record: Record | None) -> tuple[tuple[str, str], ...]:
     frames = (record.error_frames if record is not None else None) or []
-    named = [(str(frame.get("file") or "?"), str(frame.get("function") or "?")) for frame in frames]
+    named = [
+        (str(frame.get("file") or "?"), str(frame.get("function") or "?"))
+        for frame in frames
+        if isinstance(frame, dict)
+    ]
     return tuple(("/".join(file.replace("\\", "/").split("/")[-2:]), function) for file, function in named)
-
-
-def _shape(message: str | None) -> str | None:
-    return None if message is None else _NUMBER.sub("N", message[: 4 * _SHAPE])[:_SHAPE]

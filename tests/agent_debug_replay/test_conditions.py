@@ -51,7 +51,7 @@ class TestParsing:
         assert Condition("tokens > 1 or not metadata.a", FIELDS).names == {"tokens", "metadata"}
 
     def test_offers_the_nearest_name_or_all(self) -> None:
-        with pytest.raises(ExpressionError, match="did you mean tokens?"):
+        with pytest.raises(ExpressionError, match=r"did you mean tokens\?"):
             Condition("token > 1", FIELDS)
         with pytest.raises(ExpressionError, match="there are status, tokens, tools, metadata") as caught:
             Condition("tokens > zzz", FIELDS)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent_debug_replay import cluster_failures
-from agent_step_log import Run, list_runs, read_run
+from agent_debug_replay import RunFailure, cluster_failures, find_failures
+from agent_step_log import list_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,13 +30,13 @@ def end(status: str, at: float = 90.0, **keys: Any) -> dict[str, Any]:
 def runs(tmp_path: Path) -> Any:
     """Runs given as ``name=[records]``, each started a second after the one before."""
 
-    def read(**given: list[dict[str, Any]]) -> list[Run]:
+    def read(**given: list[dict[str, Any]]) -> list[RunFailure]:
         for place, (name, records) in enumerate(given.items()):
             process = {"pid": 1, "host": "elsewhere", "boot_id": "b", "started": 1.0}
             head = {"step": 0, "type": "run_start", "ts": T0 + place / 10, "format": 1, "process": process}
             lines = [json.dumps({"run_id": name, **record}) + "\n" for record in (head, *records)]
             (tmp_path / f"{name}.jsonl").write_text("".join(lines).replace('": ', '":').replace(', "', ',"'))
-        return [read_run(tmp_path, info.run_id) for info in list_runs(tmp_path)]
+        return find_failures(list_runs(tmp_path))
 
     return read
 
@@ -46,16 +46,16 @@ class TestClusterFailures:
         found = cluster_failures(
             runs(
                 a=[end("error", error="x", error_type="E")],
-                b=[end("error", error="y", error_type="F")],
+                b=[end("error", error="y 1", error_type="F")],
                 c=[end("ok")],
-                d=[end("error", error="z", error_type="F")],
+                d=[end("error", error="y 2", error_type="F")],
             )
         )
         assert [(each.error_type, each.size, each.run_ids) for each in found] == [
             ("F", 2, ["b", "d"]),
             ("E", 1, ["a"]),
         ]
-        assert found[0].message == "y"
+        assert found[0].message == "y 1"
         assert (found[0].first_ts, found[0].last_ts) == (T0 + 0.1, T0 + 0.3)
 
     def test_line_numbers_and_folders_do_not_part_them_and_functions_do(self, runs: Any) -> None:
@@ -96,6 +96,15 @@ class TestClusterFailures:
         flight = {"step": 2, "type": "step_start", "ts": T0 + 2, "of": "tool_call", "tool": "deploy"}
         [found] = cluster_failures(runs(a=[tool("ls", 1, error="no"), flight, tool("cat", 3)]))
         assert (found.status, found.error_type, found.last_tool) == ("interrupted", None, "deploy")
+        assert found.in_flight == ("tool_call", "deploy")
+
+    def test_of_nested_steps_that_failed_by_one_error_the_innermost_tells_where(self, runs: Any) -> None:
+        inner = tool("read", 3, parent=2, error="gone", error_type="E", error_frames=[FRAME])
+        middle = {"step": 2, "type": "agent_call", "ts": T0 + 4, "agent": "b", "parent": 1}
+        outer = {"step": 1, "type": "agent_call", "ts": T0 + 5, "agent": "a"}
+        error = {"input": None, "output": None, "error": "gone", "error_type": "E", "duration_ms": 1.0}
+        [found] = runs(a=[inner, {**middle, **error}, {**outer, **error}, end("error")])
+        assert found.frames == (("app/tools.py", "read"),)
 
     def test_of_no_runs_there_are_none(self) -> None:
         assert cluster_failures([]) == []
