@@ -82,11 +82,14 @@ class Looking:
         is_plain = text.isascii()
 
         def found(row: int) -> bool:
-            lines = replay.lines(row)
+            return any(found_in(line) for line in replay.lines(row))
+
+        def found_in(line: bytes) -> bool:
             # Upper case in ASCII alone has a cheap form; other alphabets are folded as text.
-            if is_plain:
-                return any(form in line.lower() for line in lines for form in forms)
-            return any(needle in _unescaped(line).casefold() for line in lines)
+            if is_plain and line.isascii() and b"\\u" not in line:
+                folded = line.lower()
+                return any(form in folded for form in forms)
+            return needle in _unescaped(line).casefold()
 
         def named(row: int) -> bool:
             name = table.strings.texts[table.name[row]] or ""

@@ -14,6 +14,8 @@ from math import nan
 from operator import le
 from typing import TYPE_CHECKING, Any, Protocol
 
+from agent_step_log.limits import TRUNCATED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -24,18 +26,6 @@ UNKNOWN = -(1 << 62)
 _LARGEST = (1 << 62) - 1
 
 ERROR, IN_FLIGHT, RETRY, HAS_BEGINNING, CUT_OFF = 1, 2, 4, 8, 16
-
-#: Stop reasons of an answer that is not whole because a limit was met.
-TRUNCATED = frozenset(
-    {
-        "max_tokens",
-        "length",
-        "MAX_TOKENS",
-        "max_output_tokens",
-        "model_context_window_exceeded",
-        "model_length",
-    }
-)
 
 _NAME_KEYS = {"llm_call": "model", "tool_call": "tool", "agent_call": "agent", "event": "name"}
 

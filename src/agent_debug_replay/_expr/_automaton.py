@@ -128,7 +128,7 @@ class _Reader:
         bounds = self._bounds()
         if bounds is None:
             return tree
-        if isinstance(tree, _Edge):
+        if isinstance(tree, _Edge) and self.text[start - 1] != ")":
             raise PatternError(start, "There is nothing to repeat")
         if self._peek() == "?":  # lazy: finds the same
             self.at += 1

@@ -96,8 +96,6 @@ def _literal(value: float | str | bool | None) -> tuple[str, int]:
         return ("true" if value else "false"), 9
     if isinstance(value, str):
         return quoted(value), 9
-    if value < 0:
-        return f"0 - {-value!r}", 5
     return repr(value), 9
 
 
