@@ -6,17 +6,21 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from agent_stack._json import json_line
+from agent_stack._wire_json import conversations_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent_debug_replay import Delta, FieldChange, Pair, RunDiff
+    from agent_stack._conversation import Diff
     from agent_step_log import RunInfo, Step
 
 __all__ = ["diff_json"]
 
 
-def diff_json(found: RunDiff, only: frozenset[str], *, with_same: bool, costs: Any) -> Iterator[str]:
+def diff_json(
+    found: RunDiff, only: frozenset[str], *, with_same: bool, costs: Any, messages: Diff | None
+) -> Iterator[str]:
     """Yield the documented ``--json`` shape.
 
     Args:
@@ -24,6 +28,7 @@ def diff_json(found: RunDiff, only: frozenset[str], *, with_same: bool, costs: A
         only: Kinds of pairs to write; empty for all.
         with_same: Also pairs that are the same.
         costs: What each run cost, as `RunDiff.costs`; None where nobody can tell.
+        messages: The requests of the two model calls where the runs part, compared, where there are tapes.
     """
     first = found.first
     head = {
@@ -43,6 +48,7 @@ def diff_json(found: RunDiff, only: frozenset[str], *, with_same: bool, costs: A
             "common": first.common,
             "changes": [_change(each) for each in first.pair.changes()],
             "after": [_delta(each) for each in first.after],
+            "requests": None if messages is None else conversations_shape(messages),
         },
     }
     yield json_line(head)[:-1] + ', "pairs": ['

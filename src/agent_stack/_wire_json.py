@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agent_stack._text_diff import DiffLine
     from agenttap import TapedExchange
 
-__all__ = ["diff_json", "exchange_json"]
+__all__ = ["conversations_shape", "diff_json", "exchange_json"]
 
 
 def exchange_json(
@@ -79,12 +79,24 @@ def diff_json(run_id: str, rows: Sequence[Row], diff: Diff) -> str:
         "read_tokens": rows[1].cache_read_tokens,
         "input_tokens": rows[1].input_tokens,
     }
-    messages = [_change(diff, change) for change in diff.changes]
     shape: dict[str, Any] = {
         "run_id": run_id,
         "before": _side(rows[0], diff.before),
         "after": _side(rows[1], diff.after),
         "cache": cache,
+        **conversations_shape(diff),
+    }
+    try:
+        return json_line(shape)
+    except RecursionError:
+        for message in shape["messages"]:
+            message.update(before=None, after=None)
+        return json_line({**shape, "settings": []})
+
+
+def conversations_shape(diff: Diff) -> dict[str, Any]:
+    """Return what became of settings, tools, system prompt and messages."""
+    return {
         "settings": [
             {"name": name, "before": _value(old), "after": _value(new)} for name, old, new in diff.settings
         ],
@@ -99,14 +111,8 @@ def diff_json(run_id: str, rows: Sequence[Row], diff: Diff) -> str:
             "kind": diff.system,
             "lines": [] if diff.system == "same" else _lines(diff.system_diff()),
         },
-        "messages": messages,
+        "messages": [_change(diff, change) for change in diff.changes],
     }
-    try:
-        return json_line(shape)
-    except RecursionError:
-        for message in messages:
-            message.update(before=None, after=None)
-        return json_line({**shape, "settings": []})
 
 
 def _side(row: Row, conversation: Conversation) -> dict[str, Any]:

@@ -143,7 +143,7 @@ class TestView:
     def test_compares_the_messages_of_two_requests(
         self, cli: Cli, write_log: WriteLog, tmp_path: Path
     ) -> None:
-        one, two = (whole_run()[0], whole_run()[1])
+        one, two = whole_run()[1:3]
         for name, exchange, tokens in (("one", one, 10), ("two", two, 20)):
             tape = write_tape(tmp_path / name, exchange, run_id=name)
             place = {"tape": tape.name, "n": 1}
@@ -153,6 +153,15 @@ class TestView:
         out = cli("diff", tmp_path / "one" / "log.jsonl", tmp_path / "two" / "log.jsonl").out
         assert "requests" in out
         assert "unchanged" in out
+        shape = cli("diff", tmp_path / "one" / "log.jsonl", tmp_path / "two" / "log.jsonl", "--json").json()
+        requests = shape["first_divergence"]["requests"]
+        assert requests["messages"]
+        assert {change["kind"] for change in requests["messages"]} <= {
+            "added",
+            "dropped",
+            "changed",
+            "extended",
+        }
 
 
 class TestJson:

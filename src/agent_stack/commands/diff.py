@@ -69,15 +69,16 @@ def command(
     runs = [_run(*place) for place in places]
     found = diff(runs[0], runs[1])
     only = frozenset(_CLASSES[name] for name in classes)
+    messages = _messages(found.first, places)
     if as_json:
         from agent_stack._diff_json import diff_json
 
-        screen.write("".join(diff_json(found, only, with_same=show_all, costs=_costs(found))))
+        shape = diff_json(found, only, with_same=show_all, costs=_costs(found), messages=messages)
+        screen.write("".join(shape))
         return 0 if found.is_same else 1
     from agent_stack._render.run_diff import DiffOptions, render_run_diff
 
     options = DiffOptions(show_all=show_all, full=full, only=only)
-    messages = _messages(found.first, places)
     screen.print(render_run_diff(found, screen.width, options, costs=_costs(found), messages=messages))
     for run in runs:
         if run.damage:
