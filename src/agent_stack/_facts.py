@@ -142,7 +142,7 @@ def _bounds(info: RunInfo, summary: Summary) -> dict[str, str]:
     elif totals is None and summary.bounded_count:
         # Some record holds a bound, and nobody summed up which figure it is of.
         bounds = dict.fromkeys(("input_tokens", "output_tokens"), "unknown")
-    if summary.unknown_usage_count:
+    if summary.unknown_usage_count or summary.impossible_count:
         for name in TOKEN_NAMES:
             if name in ("input_tokens", "output_tokens") or getattr(summary, name):
                 bounds[name] = merged_side(bounds.get(name), "lower") or "lower"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent_step_log._quantiles import Latencies
 from agent_step_log._reader import parse_records, read_log
 from agent_step_log.errors import LogSourceError
+from agent_step_log.limits import MAX_TOKENS, TRUNCATED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,19 +23,7 @@ if TYPE_CHECKING:
     from agent_step_log._reader import OnDamage, Source
     from agent_step_log._record import Record
 
-__all__ = ["TRUNCATED", "Fold", "RunFold", "Summary", "summarize"]
-
-#: Stop reasons that mean the answer was cut off by a length limit, in each provider's word.
-TRUNCATED = frozenset(
-    {
-        "max_tokens",
-        "length",
-        "MAX_TOKENS",
-        "max_output_tokens",
-        "model_context_window_exceeded",
-        "model_length",
-    }
-)
+__all__ = ["Fold", "RunFold", "Summary", "summarize"]
 
 _CHUNK = 1024 * 1024
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -50,8 +39,10 @@ class Summary:
         error_count: Steps that ended with an error.
         duration_ms: From the first record to the last, in whole milliseconds.
         unfinished_count: Steps begun and not ended.
-        truncated_count: Model calls stopped by a length limit (see `TRUNCATED`).
+        truncated_count: Model calls stopped by a length limit (`agent_step_log.limits`).
         unknown_usage_count: Model calls without token counts: sums are lower bounds then.
+        impossible_count: Model calls with a token count below 0, or above what a call can have: in no sum.
+        backwards_count: Steps with a duration below 0, of a clock that was set back: in no latency.
         bounded_count: Records with a figure that is only a bound: sums hold it as it stands.
         stop_reasons: Stop reason to number of calls.
         models, tools, agents: Name to counts, tokens and latencies (mean, P50, P95, max in ms).
@@ -75,6 +66,8 @@ class Summary:
     truncated_count: int = 0
     unknown_usage_count: int = 0
     bounded_count: int = 0
+    impossible_count: int = 0
+    backwards_count: int = 0
     stop_reasons: dict[str, int] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     tools: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -95,7 +88,7 @@ class _Group:
     def add(self, record: Record) -> None:
         self.calls += 1
         self.errors += record.error is not None
-        if record.duration_ms is not None:
+        if record.duration_ms is not None and record.duration_ms >= 0:
             self.latencies.add(record.duration_ms)
 
     def merge(self, other: _Group) -> None:
@@ -117,6 +110,7 @@ class RunFold:
         self.counts = {"llm_call": 0, "tool_call": 0, "agent_call": 0, "event": 0}
         self.tokens = dict.fromkeys(_TOKENS, 0)
         self.errors = self.truncated = self.unknown_usage = self.bounded = 0
+        self.impossible = self.backwards = 0
         self.stop_reasons: dict[str, int] = {}
         self.models: dict[str, _Group] = {}
         self.tools: dict[str, _Group] = {}
@@ -145,6 +139,7 @@ class RunFold:
         self.open.pop((record.writer, record.step), None)
         self.errors += record.error is not None
         self.bounded += record.bounds is not None
+        self.backwards += record.duration_ms is not None and record.duration_ms < 0
         if record.type == "llm_call":
             self._model(record)
         elif record.type == "tool_call":
@@ -155,12 +150,17 @@ class RunFold:
     def _model(self, record: Record) -> None:
         group = _group(self.models, record.model)
         group.add(record)
+        is_impossible = False
         for name in _TOKENS:
             number = getattr(record, name)
-            # A negative count is nobody's usage; `verify` names it.
-            if number is not None and number > 0:
+            if number is None:
+                continue
+            if 0 <= number <= MAX_TOKENS:
                 self.tokens[name] += number
                 group.tokens[name] += number
+            else:
+                is_impossible = True
+        self.impossible += is_impossible
         if record.input_tokens is None or record.output_tokens is None:
             self.unknown_usage += 1
         if record.stop_reason is not None:
@@ -179,6 +179,8 @@ class RunFold:
         self.truncated += other.truncated
         self.unknown_usage += other.unknown_usage
         self.bounded += other.bounded
+        self.impossible += other.impossible
+        self.backwards += other.backwards
         for mine, theirs in (
             (self.models, other.models),
             (self.tools, other.tools),
@@ -213,6 +215,8 @@ class RunFold:
             truncated_count=self.truncated,
             unknown_usage_count=self.unknown_usage,
             bounded_count=self.bounded,
+            impossible_count=self.impossible,
+            backwards_count=self.backwards,
             stop_reasons=_sorted(self.stop_reasons),
             models={name: group.stats() for name, group in _sorted_groups(self.models)},
             tools={name: group.stats() for name, group in _sorted_groups(self.tools)},

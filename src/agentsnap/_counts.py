@@ -23,16 +23,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from agent_step_log.limits import MAX_TOKENS
 from agentsnap._amount import NO_TOKENS, UNKNOWN_TOKENS, Amount, add_usd, scale_usd
 
 if TYPE_CHECKING:
     from agent_step_log import Record
     from agentsnap._amount import Tokens
 
-__all__ = ["MAX_TOKENS", "Counts", "counts_of", "is_resold", "told_cost", "uses_hosted_tools"]
-
-#: Tokens that one call can have; context windows are a thousandth of it.
-MAX_TOKENS = 1_000_000_000
+__all__ = ["Counts", "counts_of", "is_resold", "told_cost", "uses_hosted_tools"]
 
 _FIELDS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _PARTS = frozenset({"cache_read_tokens", "cache_write_tokens"})

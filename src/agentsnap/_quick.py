@@ -10,8 +10,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from agent_step_log.limits import MAX_TOKENS
 from agentsnap._amount import Amount, scale_usd
-from agentsnap._counts import MAX_TOKENS, is_resold, uses_hosted_tools
+from agentsnap._counts import is_resold, uses_hosted_tools
 
 if TYPE_CHECKING:
     from agent_step_log import Record

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from agent_step_log import Record
+from agent_step_log.limits import MAX_TOKENS
 from agentsnap._amount import NO_COST, NO_TOKENS, UNKNOWN_COST, Amount, add_usd
-from agentsnap._counts import MAX_TOKENS, counts_of
+from agentsnap._counts import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

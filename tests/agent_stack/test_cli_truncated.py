@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent_stack._queries.truncated import CUT_OFF, TOO_LONG, WINDOW_FULL
+from agent_stack._queries.truncated import TOO_LONG
+from agent_step_log.limits import CUT_OFF, WINDOW_FULL
 
 if TYPE_CHECKING:
     from pathlib import Path

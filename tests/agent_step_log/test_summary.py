@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_step_log import Record, StepLog, Summary, read_log, summarize
-from agent_step_log._summary import TRUNCATED, Fold
+from agent_step_log._summary import Fold
 from agent_step_log.errors import LogSourceError
+from agent_step_log.limits import MAX_TOKENS, TRUNCATED
 from tests.agent_step_log.loglines import T0, begin, end, line, llm, start, tool
 
 _folder = TemporaryDirectory()
 FOLDER = Path(_folder.name)
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
-counts = st.none() | st.integers(-5, 10**6)
+counts = st.none() | st.integers(-5, 10**6) | st.integers(MAX_TOKENS - 1, MAX_TOKENS + 1)
 
 
 @st.composite
@@ -58,6 +59,11 @@ def logs(draw: st.DrawFn) -> list[bytes]:
     return [line for step in numbered for line in step]
 
 
+def possible(count: int | None) -> int:
+    """What of a count is in a sum."""
+    return count if count is not None and 0 <= count <= MAX_TOKENS else 0
+
+
 def naive(records: list[Record]) -> dict[str, Any]:
     """The same totals, each counted by itself."""
     calls = [r for r in records if r.type in ("llm_call", "tool_call", "agent_call")]
@@ -65,7 +71,7 @@ def naive(records: list[Record]) -> dict[str, Any]:
     ended = {(r.run_id, r.writer, r.step) for r in records if r.type != "step_start"}
     begun = {(r.run_id, r.writer, r.step) for r in records if r.type == "step_start"}
     reasons = [r.stop_reason for r in models if r.stop_reason is not None]
-    sums = {name: sum(max(getattr(r, name) or 0, 0) for r in models) for name in TOKENS}
+    sums = {name: sum(possible(getattr(r, name)) for r in models) for name in TOKENS}
     spans = [[r.ts for r in records if r.run_id == run] for run in {r.run_id for r in records}]
     return {
         "total_steps": len(calls) + len(begun - ended),
@@ -81,6 +87,10 @@ def naive(records: list[Record]) -> dict[str, Any]:
         "truncated_count": sum(reason in TRUNCATED for reason in reasons),
         "unknown_usage_count": sum(r.input_tokens is None or r.output_tokens is None for r in models),
         "bounded_count": sum(r.bounds is not None for r in calls),
+        "impossible_count": sum(
+            any((n := getattr(r, name)) is not None and possible(n) != n for name in TOKENS) for r in models
+        ),
+        "backwards_count": sum((r.duration_ms or 0) < 0 for r in calls),
         "stop_reasons": {reason: reasons.count(reason) for reason in reasons},
     }
 
@@ -90,7 +100,7 @@ def naive_groups(records: list[Record], type_: str, key: str) -> dict[str, tuple
     for record in records:
         if record.type == type_:
             calls, errors, tokens = groups.get(getattr(record, key) or "?", (0, 0, 0))
-            used = max(record.input_tokens or 0, 0)
+            used = possible(record.input_tokens)
             groups[getattr(record, key) or "?"] = (
                 calls + 1,
                 errors + (record.error is not None),

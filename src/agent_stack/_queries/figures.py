@@ -3,7 +3,7 @@
     calls, errors     steps that ended; those of them with an error
     tokens            the sum of what the model calls told, and how far it can be trusted
     quantiles         exact, by nearest rank: a duration that some step had
-    impossible        model calls with a count below 0 or above `_totals.TOKEN_LIMIT`: in no sum
+    impossible        model calls with a count below 0 or above `agent_step_log.limits.MAX_TOKENS`: in no sum
     backwards         steps with a duration below 0, as their clock was set back: in no quantile
 
 A sum that misses what a call did not tell, or told wrongly, is a lower bound. A sum nobody told
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_stack._facts import TOKEN_NAMES, merged_side
 from agent_stack._queries.truncated import KIND
-from agent_stack._totals import TOKEN_LIMIT
+from agent_step_log.limits import MAX_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ _MAIN = TOKEN_NAMES[:2]
 
 
 def _tokens(name: str) -> str:
-    told = f"{name} BETWEEN 0 AND {TOKEN_LIMIT}"
+    told = f"{name} BETWEEN 0 AND {MAX_TOKENS}"
     side = f"(bounds ->> '$.{name}')"
     return f"""
     sum({name}) FILTER ({_MODEL} AND {told})::BIGINT AS {name},
@@ -54,7 +54,7 @@ def _tokens(name: str) -> str:
 
 
 _IS_IMPOSSIBLE = " OR ".join(
-    f"coalesce({name} NOT BETWEEN 0 AND {TOKEN_LIMIT}, false)" for name in TOKEN_NAMES
+    f"coalesce({name} NOT BETWEEN 0 AND {MAX_TOKENS}, false)" for name in TOKEN_NAMES
 )
 
 #: The columns `figures_of` reads: the middle of a SELECT over ``chosen``.

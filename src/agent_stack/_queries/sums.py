@@ -71,6 +71,8 @@ def totals_from(logs: Logs, selection: Selection) -> Totals:
         truncated_count=total.truncated,
         unknown_usage_count=total.unknown_usage,
         bounded_count=total.bounded,
+        impossible_count=total.impossible,
+        backwards_count=total.backwards,
         stop_reasons=_stop_reasons(steps),
         models=_groups(steps, "llm_call"),
         tools=_groups(steps, "tool_call"),
@@ -85,8 +87,6 @@ def totals_from(logs: Logs, selection: Selection) -> Totals:
         whole["p95_ms"],
         whole["max_ms"],
         [_run(each) for each in whole["slowest"] or []],
-        impossible_count=total.impossible,
-        backwards_count=total.backwards,
     )
 
 

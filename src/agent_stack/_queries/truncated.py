@@ -1,7 +1,7 @@
 """Answers that a length limit cut off, and prompts that were too long to be answered.
 
-`CUT_OFF` and `WINDOW_FULL` are the stop reasons, in each provider's own word, and `TOO_LONG` what
-providers say when they refuse a prompt that does not fit: this is the one place they are listed.
+The stop reasons are those of `agent_step_log.limits`; `TOO_LONG` is what providers say when they refuse
+a prompt that does not fit.
 
     cut off       the answer reached the limit that was asked for, or the model's own
     window full   the answer reached the end of the context window
@@ -13,29 +13,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent_step_log.limits import CUT_OFF, WINDOW_FULL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent_stack._queries.selection import Selection
     from agent_step_log.query import Logs
 
-__all__ = ["CUT_OFF", "TOO_LONG", "WINDOW_FULL", "TruncatedRun", "truncated_runs"]
-
-#: Stop reason to who says so.
-CUT_OFF = {
-    "max_tokens": "Anthropic; Amazon Bedrock; watsonx",
-    "length": "OpenAI Chat Completions and what speaks it; Ollama; TGI; Mistral; Amazon Titan (as LENGTH)",
-    "max_output_tokens": "OpenAI Responses: why a response is incomplete",
-    "incomplete": "OpenAI Responses without a reason; Gemini Interactions",
-    "reason_max_len": "xAI's own SDK",
-}
-WINDOW_FULL = {
-    "model_context_window_exceeded": "Anthropic; Amazon Bedrock",
-    "model_length": "Mistral",
-    "reason_max_context": "xAI's own SDK",
-    "error_limit": "Cohere, version 1",
-    "token_limit": "watsonx",
-}
+__all__ = ["TOO_LONG", "TruncatedRun", "truncated_runs"]
 
 #: A pattern of RE2 over the lower-case message of a failed model call, and who says so.
 TOO_LONG = {

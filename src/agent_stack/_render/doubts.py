@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent_stack._render.figures import count, many
 from agent_stack._render.lines import Line
-from agent_stack._totals import TOKEN_LIMIT
+from agent_step_log.limits import MAX_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ def render_doubts(
     """Yield a line for each kind of doubt there is.
 
     Args:
-        impossible: Model calls with a token count below 0 or above `TOKEN_LIMIT`.
+        impossible: Model calls with a token count below 0 or above `MAX_TOKENS`.
         backwards: Steps with a duration below 0.
         unknown: Model calls that did not tell their usage.
         bounded: Records with figures that are bounds.
@@ -34,7 +34,7 @@ def render_doubts(
         yield Line("  ≥ ", "warn").add(text, "dim")
     if impossible:
         text = f"{many(impossible, 'model call')} with impossible token counts: in no sum"
-        yield Line("  ▲ ", "warn").add(f"{text} (below 0, or over {count(TOKEN_LIMIT)}).", "warn")
+        yield Line("  ▲ ", "warn").add(f"{text} (below 0, or over {count(MAX_TOKENS)}).", "warn")
     if backwards:
         it, them = ("it", "it") if backwards == 1 else ("they", "them")
         text = f"{many(backwards, 'step')} that ended before {it} began: the clock was set back"

@@ -9,6 +9,7 @@ from agent_stack import _safe
 from agent_stack._json import pretty_json
 from agent_stack._render.figures import place
 from agent_stack._render.preview import preview
+from agent_step_log.limits import TRUNCATED
 
 if TYPE_CHECKING:
     from agent_step_log import Record
@@ -40,19 +41,7 @@ _TOOLS = 8  # names shown of those a model asked for
 _FRAMES = 4
 
 #: Stop reasons worth a warning in a row: the answer is not whole.
-CUT_OFF = frozenset(
-    {
-        "max_tokens",
-        "length",
-        "MAX_TOKENS",
-        "max_output_tokens",
-        "model_context_window_exceeded",
-        "model_length",
-        "refusal",
-        "content_filter",
-        "SAFETY",
-    }
-)
+CUT_OFF = TRUNCATED | {"refusal", "content_filter", "SAFETY"}
 
 
 def answer_words(record: Record) -> Words:

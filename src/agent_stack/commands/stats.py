@@ -117,8 +117,9 @@ def _all(places: Sequence[str], selection: Selection, screen: Screen, *, as_json
 
     if totals.run_count:
         screen.print(render_totals(totals, screen.width))
-        doubts = list(render_doubts(impossible=totals.impossible_count, backwards=totals.backwards_count))
-        has_notes = totals.summary.unknown_usage_count or totals.summary.bounded_count
+        summary = totals.summary
+        doubts = list(render_doubts(impossible=summary.impossible_count, backwards=summary.backwards_count))
+        has_notes = summary.unknown_usage_count or summary.bounded_count
         screen.print([Line(), *doubts] if doubts and not has_notes else doubts)
     else:
         _nothing(places, selection)
