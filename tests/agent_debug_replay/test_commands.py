@@ -164,7 +164,7 @@ class TestErrors:
         assert caught.value.text == text
 
     @given(st.text(max_size=60))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     def test_nothing_but_its_own_errors_is_ever_raised(self, text: str) -> None:
         try:
             parse_commands(text)
@@ -178,7 +178,7 @@ class TestErrors:
         st.sampled_from([name for topic in TOPICS for name in topic.names] + ["r", "-", "@", "12"]),
         st.text("abc019 ;:@%'\"(),.-~=<>[]if", max_size=16),
     )
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=200, deadline=None)
     def test_nor_for_what_may_follow_a_command(self, name: str, rest: str) -> None:
         try:
             parse_commands(f"{name} {rest}")

@@ -197,7 +197,7 @@ class TestErrors:
             Expression(text)
 
     @given(st.text(max_size=60))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     def test_nothing_but_its_own_error_is_ever_raised(self, text: str) -> None:
         try:
             Expression(text)
@@ -230,7 +230,7 @@ class TestErrors:
             max_size=14,
         )
     )
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     def test_nor_for_words_of_the_language_in_any_order(self, words: list[str]) -> None:
         try:
             expression = Expression(" ".join(words))
@@ -241,7 +241,12 @@ class TestErrors:
 
 def _nodes() -> st.SearchStrategy[Any]:
     literals = st.one_of(
-        st.integers(-(10**12), 10**12), st.booleans(), st.none(), st.text(max_size=6), st.just(0.5), st.just(1e20)
+        st.integers(-(10**12), 10**12),
+        st.booleans(),
+        st.none(),
+        st.text(max_size=6),
+        st.just(0.5),
+        st.just(1e20),
     ).map(Literal)
     keys = st.one_of(st.text(max_size=4), st.integers(-9, 9))
     fields = st.one_of(
@@ -264,7 +269,7 @@ def _nodes() -> st.SearchStrategy[Any]:
 
 class TestWriting:
     @given(_nodes())
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     def test_a_tree_written_down_parses_to_itself(self, node: Any) -> None:
         assert parse(written(node), FIELDS, PATHS) == node
 
@@ -293,7 +298,7 @@ _SAFE = st.recursive(
 
 class TestPatterns:
     @given(_SAFE, st.text("ab1 \n.", max_size=8))
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=200, deadline=None)
     def test_find_what_the_library_finds(self, pattern: str, text: str) -> None:
         assert compile_pattern(pattern)(text) == bool(re.search(pattern, text, re.MULTILINE))
 
@@ -338,7 +343,7 @@ class TestPatterns:
             compile_pattern("a" * (MAX_PATTERN + 1))
 
     @given(st.text(max_size=30))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     def test_any_text_is_a_pattern_or_refused(self, pattern: str) -> None:
         try:
             compile_pattern(pattern)("abc\n\x00ü")

@@ -111,7 +111,7 @@ MOVES = [
 
 class TestAgainstAModel:
     @given(runs(), st.lists(st.sampled_from(MOVES), max_size=25))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     def test_every_move_leads_where_its_definition_says(
         self, records: list[dict[str, Any]], moves: list[str]
     ) -> None:
@@ -136,7 +136,7 @@ class TestAgainstAModel:
 
 class TestReverses:
     @given(runs(), st.lists(st.sampled_from(MOVES), max_size=20))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     def test_back_undoes_any_sequence_of_moves_and_forward_does_it_again(
         self, records: list[dict[str, Any]], moves: list[str]
     ) -> None:
@@ -153,7 +153,7 @@ class TestReverses:
                 assert [navigator.forward().row for _ in places[1:]] == places[1:]
 
     @given(runs(), st.lists(st.sampled_from(["next", "step", "peer", "error", "turn", "until"]), max_size=15))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     def test_a_move_between_two_of_a_kind_is_undone_by_its_reverse(
         self, records: list[dict[str, Any]], moves: list[str]
     ) -> None:

@@ -64,7 +64,7 @@ def facts_of_replay(path: Path) -> list[Any]:
 
 class TestAgainstTheReader:
     @given(runs())
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     def test_random_runs_read_the_same(self, records: list[dict[str, Any]]) -> None:
         with tempfile.TemporaryDirectory() as directory:
             path = write(Path(directory) / "run.jsonl", *records)
@@ -72,7 +72,7 @@ class TestAgainstTheReader:
             assert facts_of_replay(path) == facts_of_reader(path)
 
     @given(runs())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=50, deadline=None)
     def test_a_log_that_grew_line_by_line_reads_the_same(self, records: list[dict[str, Any]]) -> None:
         with tempfile.TemporaryDirectory() as directory:
             path = write(Path(directory) / "run.jsonl", records[0])

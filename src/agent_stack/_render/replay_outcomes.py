@@ -61,7 +61,7 @@ def render_outcome(navigator: Navigator, outcome: Outcome, width: int) -> Iterat
     elif isinstance(outcome, replay.Wire):
         yield from _wire(outcome, width)
     elif isinstance(outcome, replay.Files):
-        yield from _files(outcome, width)
+        yield from _files(navigator, outcome, width)
     elif isinstance(outcome, replay.StateShown):
         yield from _state(navigator, outcome.state, width) if outcome.state is not None else ()
     elif isinstance(outcome, replay.Marks):
@@ -243,14 +243,15 @@ def _response(wire: Wire, width: int) -> Iterator[Line]:
         yield from render_value("body", text, is_missing=False, is_whole=False, width=width)
 
 
-def _files(files: Files, width: int) -> Iterator[Line]:
+def _files(navigator: Navigator, files: Files, width: int) -> Iterator[Line]:
     if not files.files:
         yield Line("No tool named a file up to here.", "dim")
     for touch in files.files:
         sign, style = _HOW[touch.how]
         times = f"  {touch.times} times" if touch.times > 1 else ""
         line = Line("  ").add(sign, style).add(" ").add(touch.path, "", max(width - 30, 20))
-        yield line.add(f"  row {touch.row + 1:,}{times}", "dim")
+        label = navigator.replay.row(touch.row).label
+        yield line.add(f"  step {label}{times}", "dim")
 
 
 def _state(navigator: Navigator, state: State, width: int) -> Iterator[Line]:
@@ -258,10 +259,11 @@ def _state(navigator: Navigator, state: State, width: int) -> Iterator[Line]:
     calls = f"{many(totals.llm_calls, 'model call')}, {many(totals.tool_calls, 'tool call')}"
     errors = f", {many(totals.errors, 'error')}" if totals.errors else ""
     yield _fact("so far", f"{many(totals.steps, 'step')}: {calls}{errors}", width)
-    bound = "" if totals.tokens_known else "≥"
-    yield _fact(
-        "tokens", f"{bound}{count(totals.input_tokens)} in, {bound}{count(totals.output_tokens)} out", width
+    into, out = (
+        _at_least(number, is_all=totals.tokens_known)
+        for number in (totals.input_tokens, totals.output_tokens)
     )
+    yield _fact("tokens", f"{into} in, {out} out", width)
     if totals.cost_usd is not None:
         yield _fact("cost", f"{'' if totals.is_cost_whole else '≥'}${totals.cost_usd:,.4f}", width)
     yield _fact("time", duration(totals.elapsed_ms), width)
@@ -280,6 +282,13 @@ def _state(navigator: Navigator, state: State, width: int) -> Iterator[Line]:
     if state.last_error is not None:
         yield _fact("last error", "", width)
         yield render_row(navigator.replay, navigator.replay.row(state.last_error), width)
+
+
+def _at_least(number: int, *, is_all: bool) -> str:
+    """Return a sum of what is known: ``?`` when that is nothing, and with ≥ when it is not all."""
+    if is_all:
+        return count(number)
+    return f"≥{count(number)}" if number else "?"
 
 
 def _fact(label: str, text: str, width: int) -> Line:

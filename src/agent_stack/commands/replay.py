@@ -24,8 +24,8 @@ Examples:
   agent-step-log replay                          the last run in ./logs, on the whole screen
   agent-step-log replay 3f9a1c2b --repl          that run, at a prompt
   agent-step-log replay run.jsonl -x 'catch error; c; p error; ctx -d'
-  agent-step-log replay run.jsonl -x 'break if cost > 0.5; c' || echo too dear
-  agent-step-log replay run.jsonl -x 'log tool, ms if ms > 5s' --json
+  agent-step-log replay run.jsonl -x 'catch budget cost 0.5; c' || echo too dear
+  agent-step-log replay run.jsonl -x 'log tool, ms if error' --json
 """,
 )
 @source_argument
