@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_debug_replay import FEWEST, RunSample, compare_groups
@@ -64,7 +64,7 @@ class TestIntervals:
     @pytest.mark.parametrize("q", [0.5, 0.95])
     def test_of_quantiles_hold_the_truth_about_as_often_as_they_say(self, q: float) -> None:
         chance = random.Random(11)
-        truth, hits, rounds = 1.5, 0, 150
+        truth, hits, rounds = 1.5, 0, 60
         for _ in range(rounds):
             base = [chance.lognormvariate(0, 0.7) for _ in range(80)]
             runs = [truth * chance.lognormvariate(0, 0.7) for _ in range(80)]
@@ -72,7 +72,7 @@ class TestIntervals:
             assert found is not None
             hits += found.low <= truth <= found.high
 
-        assert 0.90 <= hits / rounds <= 1.0
+        assert 0.87 <= hits / rounds <= 1.0
 
     def test_of_means_hold_the_truth_about_as_often_as_they_say(self) -> None:
         chance = random.Random(12)
@@ -168,6 +168,7 @@ class TestVerdicts:
     def test_of_no_runs_there_is_nothing_to_say(self) -> None:
         assert compare_groups([]) == []
 
+    @settings(max_examples=8)
     @given(st.permutations(range(24)))
     def test_the_order_of_the_runs_does_not_matter(self, order: list[int]) -> None:
         runs = [sample("ab"[n % 2], n, duration_ms=float(n * n)) for n in range(24)]

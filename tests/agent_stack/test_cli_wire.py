@@ -401,7 +401,7 @@ class TestBrokenTapes:
 class TestHostile:
     @pytest.mark.parametrize("kind", HOSTILE)
     def test_nothing_on_a_tape_acts_on_the_terminal(self, cli: Cli, tmp_path: Path, kind: str) -> None:
-        text = HOSTILE[kind]
+        text = HOSTILE[kind][:10_000]  # it stands in two dozen places at once
         block = {"type": "tool_use", "id": text, "name": text, "input": {text: [text]}}
         result = {"type": "tool_result", "tool_use_id": text, "content": text, "is_error": True}
         messages: list[dict[str, Any]] = [
