@@ -150,8 +150,8 @@ class TestBatch:
             "n; rn; s; rs; in; up; fin; until error; goto 4; turn; peer; e; back; forward; /read; ?read;"
             "mark a; 'a; marks; break at tool if ms > 1ms; tbreak 3; watch model; catch gap 5s; ignore 1 1;"
             "cond 1; disable; enable; info; c; rc; delete; info; p tool; pp input; log tool, ms; list; bt;"
-            "ctx; ctx -d --full; wire; wire resp; wire sse; files; state; display ms; display; n; undisplay; help;"
-            "help fields; help catch; help zz; q; n"
+            "ctx; ctx -d --full; wire; wire resp; wire sse; files; state; display ms; display; n; undisplay;"
+            "help; help fields; help catch; help zz; q; n"
         )
         words = cli("replay", logs, "aaaa0001", "-x", lines)
         told = cli("replay", logs, "aaaa0001", "-x", lines, "--json")
