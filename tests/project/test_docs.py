@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,9 @@ class TestExamples:
     @pytest.mark.parametrize("code", [pytest.param(code, id=name) for name, code in examples()])
     def test_it_runs(self, code: str, tmp_path: Path) -> None:
         (tmp_path / ".claude" / "projects").mkdir(parents=True)
+        (tmp_path / "results").mkdir()
+        trajectory = ROOT / "tests" / "data" / "trajectories" / "function_calling_simple.traj"
+        shutil.copy(trajectory, tmp_path / "results")
         (tmp_path / ".codex" / "sessions").mkdir(parents=True)
         done = subprocess.run(
             [sys.executable, "-c", code],
