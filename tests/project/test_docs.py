@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+import agent_debug_replay
 import agent_event_bus
 import agent_run_id
 import agent_stack
 import agent_step_log
+import agentsnap
 import agenttap
 from agent_step_log import StepLog
 from agenttap import Tap
@@ -65,7 +67,8 @@ class TestLinks:
 
 class TestNames:
     @pytest.mark.parametrize(
-        "package", [agent_run_id, agent_event_bus, agent_step_log, agenttap, agent_stack]
+        "package",
+        [agent_debug_replay, agent_event_bus, agent_run_id, agent_stack, agent_step_log, agentsnap, agenttap],
     )
     def test_every_public_name_is_told_in_the_documentation(self, package: object) -> None:
         pages = "\n".join(TEXT.values())
