@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from agent_debug_replay._context import ContextSize, GrowthPoint, Message, State, Totals
 from agent_debug_replay._files_touched import FileLedger
 from agent_debug_replay._outcomes import Context
-from agent_debug_replay._sums import Sums
 from agent_debug_replay._table import ERROR, IN_FLIGHT, UNKNOWN
 from agent_step_log.errors import MissingExtraError
 
@@ -50,7 +49,6 @@ class Looking:
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
         self._version = -1
-        self._sums: Sums | None = None
         self._exchanges: OrderedDict[tuple[str, int], TapedExchange | None] = OrderedDict()
         self._tapes: dict[Path, Tape | None] = {}
         self._by_step: dict[int, tuple[Path, int]] | None = None
@@ -69,7 +67,6 @@ class Looking:
             self._files = FileLedger(self._replay)
             self._costs = {}
             self._priced_to, self._spent = 0, self._spent[:1]
-            self._sums = None
             self._by_step = None
 
     # -- search -----------------------------------------------------------------
@@ -259,8 +256,10 @@ class Looking:
         record = self._replay.payload(row).record
         if kind == "event":
             data = record.data
-            text = data.get("text", data) if isinstance(data, dict) else data
-            return [Message("system" if "compact" in name else "user", text, row)]
+            if not isinstance(data, dict):
+                data = {"text": data}
+            is_system = "compact" in name or data.get("role") in ("system", "developer")
+            return [Message("system" if is_system else "user", data.get("text", data), row)]
         if kind == "llm_call":
             content = record.output if record.output is not None else record.tool_calls
             return [Message("assistant", content, row)] if content is not None else []
@@ -303,16 +302,15 @@ class Looking:
 
     # -- sums -------------------------------------------------------------------
 
-    def totals(self, index: int) -> Totals:
+    def totals(self, index: int, *, with_cost: bool = True) -> Totals:
         """See `Replay.totals`."""
         self._check()
         table = self._replay.table
-        if self._sums is None:
-            self._sums = Sums(table)
-        found = self._sums.up_to(index)
+        found = self._replay.sums.up_to(index)
         took = table.duration[index]
         end = table.start[index] + (0.0 if isnan(took) else max(took, 0.0) / 1000)
-        cost, is_whole = self._cost_so_far(index) if found.llm_calls <= _MOST_PRICED else (None, False)
+        is_priced = with_cost and found.llm_calls <= _MOST_PRICED
+        cost, is_whole = self._cost_so_far(index) if is_priced else (None, False)
         return Totals(
             *found[:-1],
             tokens_known=not found.unknown,

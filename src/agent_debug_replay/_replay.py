@@ -20,6 +20,7 @@ from agent_debug_replay._looking import Looking
 from agent_debug_replay._rows import StepKey, StepRow, row_facts
 from agent_debug_replay._run_files import LoadedRun, Loader, match_run, rotated_beside, run_named
 from agent_debug_replay._scan import LogFile, decode_record
+from agent_debug_replay._sums import Sums
 from agent_debug_replay.errors import ReplayError
 
 if TYPE_CHECKING:
@@ -217,7 +218,11 @@ class Replay:
         try:
             loader.read(on_block=goes_on)
             if not self._is_closed:
-                self._ready = self._chosen(loader)
+                run = self._chosen(loader)
+                # Else the first look at the end of a long run would have to wait for it.
+                run.sums = Sums(run.table)
+                run.sums.up_to(len(run.table) - 1)
+                self._ready = run
         except BaseException as error:  # noqa: BLE001  told to whoever waits
             self._failure = error
         finally:
@@ -273,6 +278,7 @@ class Replay:
         if not added and not changed:
             return Change(kind)
         is_moved = table.arrange(before)
+        self._run.sums = None
         self._forget(None if is_moved else changed)
         if is_moved:
             changed = ()  # their numbers were others
@@ -368,6 +374,13 @@ class Replay:
     def table(self) -> Table:
         """The columns; for this package."""
         return self._run.table
+
+    @property
+    def sums(self) -> Sums:
+        """Sums over the rows; for this package."""
+        if self._run.sums is None:
+            self._run.sums = Sums(self._run.table)
+        return self._run.sums
 
     @cached_property
     def rows(self) -> Rows:
@@ -513,9 +526,15 @@ class Replay:
         """Return the files that tool calls up to row *index* named, those touched last at the end."""
         return self._looking.files(index)
 
-    def totals(self, index: int) -> Totals:
-        """Return the sums over the rows up to *index*, its own included."""
-        return self._looking.totals(index)
+    def totals(self, index: int, *, with_cost: bool = True) -> Totals:
+        """Return the sums over the rows up to *index*, its own included.
+
+        Args:
+            index: The row.
+            with_cost: Whether to add up cost, too. The first cost loads the price list, which takes
+                some tenths of a second; beyond 5,000 model calls it is left out.
+        """
+        return self._looking.totals(index, with_cost=with_cost)
 
     def cost_usd(self, index: int) -> float | None:
         """Return what a model call cost, in US dollars; None when no price or no usage is known."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from agent_debug_replay._scan import Block
+    from agent_debug_replay._sums import Sums
     from agent_debug_replay._table import Head
 
 __all__ = ["LoadedRun", "Loader", "match_run", "rotated_beside", "run_named"]
@@ -31,12 +32,14 @@ class LoadedRun:
         info: Its headers and endings, for its status; not its totals.
         table: Its steps.
         changed: Rows that said something else before the last read.
+        sums: Of its rows as they are; None until somebody asks.
     """
 
     def __init__(self, run_id: str) -> None:
         self.info = RunInfo(run_id)
         self.table = Table(Strings())
         self.changed: set[int] = set()
+        self.sums: Sums | None = None
 
     def take(
         self, heads: Sequence[Head], block: Block, at: Sequence[int], number: int, file: LogFile

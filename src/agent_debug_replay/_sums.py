@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent_debug_replay._table import ERROR, IN_FLIGHT, UNKNOWN
+from agent_debug_replay._table import ERROR, IN_FLIGHT, UNCOUNTED, UNKNOWN
 
 if TYPE_CHECKING:
     from array import array
@@ -16,6 +16,7 @@ __all__ = ["Sum", "Sums"]
 _BLOCK = 4096
 
 _IS_ERROR = bytes(bool(flags & ERROR) for flags in range(256))
+_IS_UNCOUNTED = bytes(bool(flags & UNCOUNTED) for flags in range(256))
 _IS_OPEN = bytes(bool(flags & IN_FLIGHT) for flags in range(256))
 
 
@@ -53,25 +54,16 @@ class Sums:
         table = self._table
         call, tool, event = self._kinds
         kinds, flags = table.kind[begin:end], table.flags[begin:end].tobytes()
-        calls = kinds.count(call) if call is not None else 0
-        into, out = table.input_tokens[begin:end], table.output_tokens[begin:end]
-        unknown = 0
-        if calls:
-            unknown = sum(
-                kind == call and not flag & IN_FLIGHT
-                for kind, flag, one, other in zip(kinds, flags, into, out, strict=True)
-                if one == UNKNOWN or other == UNKNOWN
-            )
         return Sum(
             len(kinds) - (kinds.count(event) if event is not None else 0),
-            calls,
+            kinds.count(call) if call is not None else 0,
             kinds.count(tool) if tool is not None else 0,
             flags.translate(_IS_ERROR).count(1),
             flags.translate(_IS_OPEN).count(1),
-            _known(into),
-            _known(out),
+            _known(table.input_tokens[begin:end]),
+            _known(table.output_tokens[begin:end]),
             _known(table.cache_read_tokens[begin:end]),
-            unknown,
+            flags.translate(_IS_UNCOUNTED).count(1),
         )
 
 

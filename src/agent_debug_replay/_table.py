@@ -19,13 +19,15 @@ from agent_step_log.limits import TRUNCATED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ERROR", "IN_FLIGHT", "RETRY", "UNKNOWN", "Head", "Strings", "Table"]
+__all__ = ["ERROR", "IN_FLIGHT", "RETRY", "UNCOUNTED", "UNKNOWN", "Head", "Strings", "Table"]
 
 #: In a column of counts: not known. No recorded count is this low.
 UNKNOWN = -(1 << 62)
 _LARGEST = (1 << 62) - 1
 
 ERROR, IN_FLIGHT, RETRY, HAS_BEGINNING, CUT_OFF = 1, 2, 4, 8, 16
+#: A model call that ended and does not tell both of its counts of tokens.
+UNCOUNTED = 32
 
 _NAME_KEYS = {"llm_call": "model", "tool_call": "tool", "agent_call": "agent", "event": "name"}
 
@@ -596,7 +598,8 @@ def _all_flags(heads: Sequence[Head], types: list[str], stops: list[str | None])
     begins = types.count("step_start")
     if begins == count:
         return array("B", (IN_FLIGHT | HAS_BEGINNING,)) * count
-    is_plain = not begins and [head.error for head in heads].count(None) == count
+    is_counted = "llm_call" not in types or not any(map(_is_uncounted, heads))
+    is_plain = is_counted and not begins and [head.error for head in heads].count(None) == count
     is_plain = is_plain and [head.attempt for head in heads].count(None) == count
     if is_plain and TRUNCATED.isdisjoint(stops):
         return array("B", bytes(count))
@@ -624,10 +627,14 @@ def _started(head: Head) -> float:
     return head.ts - max(head.duration_ms or 0.0, 0.0) / 1000
 
 
+def _is_uncounted(head: Head) -> bool:
+    return head.type == "llm_call" and (head.input_tokens is None or head.output_tokens is None)
+
+
 def _flags(head: Head) -> int:
     if head.type == "step_start":
         return IN_FLIGHT | HAS_BEGINNING
-    flags = 0
+    flags = UNCOUNTED if _is_uncounted(head) else 0
     if head.error is not None:
         flags |= ERROR
     if head.attempt is not None and head.attempt > 1:
