@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent_debug_replay._peek import peek
 from agent_debug_replay._scan import LogFile, decode_record, is_compressed
 from agent_debug_replay._table import Strings, Table
 from agent_debug_replay.errors import ReplayError, RunNotFoundError
@@ -157,6 +158,14 @@ def run_named(source: str | os.PathLike[str], run: str | None) -> tuple[list[Pat
         return _log_of_tape(path, run)
     if path.is_file() and (is_compressed(path) or not rotated_beside(path)):
         return [path], None
+    if path.is_dir() and (quick := peek(path)):
+        try:
+            chosen = match_run(source, run, {run_id: each.started_at for run_id, each in quick.items()})
+        except RunNotFoundError as error:
+            if error.matches:
+                raise
+        else:
+            return quick[chosen].paths, chosen
     infos = list_runs(source, on_damage=_ignore)
     chosen = match_run(source, run, {info.run_id: info.fold.first_ts or 0.0 for info in infos})
     return next(info.paths for info in infos if info.run_id == chosen), chosen

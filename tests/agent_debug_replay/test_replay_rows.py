@@ -217,6 +217,26 @@ class TestWhichRun:
         with Replay.open(tmp_path, "run-one") as replay:
             assert [row.step for row in replay.rows] == [1]
 
+    def test_of_many_files_with_one_run_each(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Told by the ends of the files: none of them is read through to choose one.
+        monkeypatch.setattr("agent_debug_replay._run_files.list_runs", None)
+        for number in range(5):
+            write(tmp_path / f"{number}.jsonl", start(at=-number), tool(1), run_id=f"run-{number}")
+        write(tmp_path / "1.000001.jsonl", start(at=-50.0), tool(7), run_id="run-1")
+        with Replay.open(tmp_path) as replay:
+            assert replay.run_id == "run-0"
+        with Replay.open(tmp_path, "-1") as replay:
+            assert [row.step for row in replay.rows] == [1, 7]
+        with pytest.raises(RunNotFoundError, match="5 runs match"):
+            Replay.open(tmp_path, "run-")
+
+    @pytest.mark.parametrize("odd", [b"", b"garbage\n", b'{"run_id":"r","st', b'{"x":1}\n' * 9])
+    def test_an_odd_file_in_a_directory_has_all_of_it_read(self, tmp_path: Path, odd: bytes) -> None:
+        self.two(tmp_path)
+        (tmp_path / "odd.jsonl").write_bytes(odd)
+        with Replay.open(tmp_path, "run-one") as replay:
+            assert [row.step for row in replay.rows] == [1]
+
     def test_there_is_none(self, tmp_path: Path) -> None:
         (tmp_path / "empty.jsonl").touch()
         with pytest.raises(RunNotFoundError, match="there is no run in it"):
