@@ -12,9 +12,11 @@ from agent_stack._render.table import Cell, Column, render_table
 from agent_stack._render.words import short_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from decimal import Decimal
 
     from agent_stack._facts import RunFacts
+    from agentsnap import Amount
 
 __all__ = ["render_run_list"]
 
@@ -29,24 +31,38 @@ _COLUMNS = (
     Column("OUT", is_right=True, rank=1),
     Column("ERR", is_right=True),
     Column("TIME", is_right=True),
+    Column("COST", is_right=True),
 )
 _KINDS = {"llm_call": "model call", "tool_call": "tool", "agent_call": "agent"}
 
 
-def render_run_list(runs: Sequence[RunFacts], width: int, *, now: float) -> Iterator[Line]:
+def render_run_list(
+    runs: Sequence[RunFacts],
+    width: int,
+    *,
+    now: float,
+    costs: Mapping[str, Amount[Decimal]] | None = None,
+) -> Iterator[Line]:
     """Yield the table, a line for what an interrupted run was doing and why one failed, and the sum.
 
     Args:
-        runs: In the order they started.
+        runs: In the order they are shown.
         width: Cells in a line.
         now: Unix seconds: a run of the same day shows its time alone.
+        costs: What each cost, by run id. Default: nobody asked.
     """
     names = short_ids([run.run_id for run in runs])
-    columns = _COLUMNS if any(run.task_type for run in runs) else [c for c in _COLUMNS if c.title != "TASK"]
-    rows = [
-        _cells(run, names[run.run_id], now, with_task=len(columns) == len(_COLUMNS), is_narrow=width < 100)
-        for run in runs
-    ]
+    left_out = {
+        *([] if any(run.task_type for run in runs) else ["TASK"]),
+        *(["COST"] if costs is None else []),
+    }
+    columns = [column for column in _COLUMNS if column.title not in left_out]
+    rows = []
+    for run in runs:
+        cells = _cells(run, names[run.run_id], now, costs or {}, is_narrow=width < 100)
+        rows.append(
+            [cell for cell, column in zip(cells, _COLUMNS, strict=True) if column.title not in left_out]
+        )
     lines = render_table(columns, rows, width)
     yield from next(lines)
     for run, row in zip(runs, lines, strict=True):
@@ -54,23 +70,33 @@ def render_run_list(runs: Sequence[RunFacts], width: int, *, now: float) -> Iter
         yield from _remarks(run, width)
 
 
-def _cells(run: RunFacts, name: str, now: float, *, with_task: bool, is_narrow: bool) -> list[Cell]:
+def _cells(
+    run: RunFacts, name: str, now: float, costs: Mapping[str, Amount[Decimal]], *, is_narrow: bool
+) -> list[Cell]:
     sign, style = SIGNS.get(run.status, ("?", "dim"))
     summary = run.summary
-    task = [(run.task_type or "", "")] if with_task else []
     errors = summary.error_count
     return [
         (name, "bold"),
         (clock(run.started, today=now, is_narrow=is_narrow), "dim"),
         (f"{sign} {run.status}", style),
         (run.agent or "-", ""),
-        *task,
+        (run.task_type or "", ""),
         (f"{summary.total_steps:,}", ""),
         (tokens(*run.tokens("input_tokens")), ""),
         (tokens(*run.tokens("output_tokens")), ""),
         (count(errors) if errors else "-", "error" if errors else "dim"),
         (duration(summary.duration_ms), ""),
+        _cost(run, costs) if costs else ("?", "dim"),
     ]
+
+
+def _cost(run: RunFacts, costs: Mapping[str, Amount[Decimal]]) -> Cell:
+    from agent_stack._run_groups import run_cost
+    from agentsnap import format_usd
+
+    cost = run_cost(run, costs)
+    return format_usd(cost), "" if cost.exactness == "exact" else "warn"
 
 
 def _remarks(run: RunFacts, width: int) -> Iterator[Line]:
