@@ -24,6 +24,7 @@ FILES = {
     "github_issue.traj.json": ("mini-swe-agent", 1),
     "mini-excerpt.traj.json": ("mini-swe-agent", 1),
     "tau-bench-excerpt.json": ("tau-bench", 2),
+    "tau-bench-suitcases.json": ("tau-bench", 2),
     "tau2-excerpt.json": ("tau2", 1),
     "log_message_deduplication.eval": ("inspect", 1),
     "log_streaming.eval": ("inspect", 4),
