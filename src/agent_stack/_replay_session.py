@@ -14,7 +14,7 @@ from agent_stack._render.lines import Line
 from agent_step_log.errors import StepLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TextIO
 
     from agent_debug_replay import Change, Navigator, Outcome
@@ -61,11 +61,11 @@ class Session:
 
     def repl(self, stream: TextIO) -> int:
         """Read lines from *stream* until it ends or says quit; return 2 if one failed and nobody watched."""
-        is_watched = stream.isatty() and self._screen.is_terminal
+        is_watched = stream is sys.stdin and stream.isatty() and self._screen.is_terminal
         if not self._as_json:
             self._welcome()
         failed, last = False, ""
-        for line in _typed(stream, self._prompt) if is_watched else stream:
+        for line in _typed(self._prompt) if is_watched else stream:
             text = line.strip() or (last if is_watched else "")
             if not text or text.startswith("#"):
                 continue
@@ -154,8 +154,8 @@ class Session:
             self._screen.print(lines)
 
 
-def _typed(stream: TextIO, prompt: object) -> Iterable[str]:
-    """Yield the lines a person types at *stream*, a terminal, with their history at hand."""
+def _typed(prompt: Callable[[], str]) -> Iterable[str]:
+    """Yield the lines a person types at the terminal, with their history at hand."""
     # Editing and history come with the import, where Python was built with them.
     try:
         import readline
@@ -163,10 +163,9 @@ def _typed(stream: TextIO, prompt: object) -> Iterable[str]:
         readline.set_auto_history(True)
     except ImportError:
         pass
-    assert callable(prompt)
     while True:
         try:
-            yield input(_safe.line(prompt())) if stream is sys.stdin else stream.readline()
+            yield input(_safe.line(prompt()))
         except EOFError:
             sys.stdout.write("\n")
             return

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from agent_stack._replay_session import _typed
 from tests.agent_stack.conftest import RUN_START, SOURCES, T0
 from tests.agent_stack.wire_tapes import whole_run, write_tape
 
@@ -267,6 +271,54 @@ class TestPrompt:
             "  brek\n  ^\n  There is no command 'brek'; did you mean break or tbreak?\nstep = 1\n"
             in result.out
         )
+
+    def test_at_a_terminal_an_empty_line_repeats_the_last(self, logs: Path) -> None:
+        master, terminal = pty.openpty()
+        code = "import sys; from agent_stack.__main__ import main; sys.exit(main())"
+        child = subprocess.Popen(
+            [sys.executable, "-c", code, "replay", str(logs), "aaaa0001", "--repl", "--color", "never"],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": SOURCES, "TERM": "dumb", "PYTHONUTF8": "1"},
+        )
+        os.close(terminal)
+        said = ""
+
+        def answer(awaited: str, typed: str) -> None:
+            nonlocal said
+            while awaited not in said:
+                said += os.read(master, 4096).decode("utf-8", "replace")
+            said = said.partition(awaited)[2]
+            os.write(master, typed.encode())
+
+        answer("(1) ", "s\n")
+        answer("(2) ", "\n")
+        answer("(3) ", "p foo\n")
+        answer("lists them", "")
+        answer("(3) ", "\x04")
+        with suppress(OSError):  # the terminal is gone with the child
+            while os.read(master, 4096):
+                pass
+        os.close(master)
+
+        assert child.wait() == 0
+
+    def test_an_interrupt_gives_the_prompt_again_and_the_end_of_input_leaves(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        typed: list[Any] = ["s", KeyboardInterrupt(), "n", EOFError()]
+
+        def type_in(prompt: str) -> str:
+            assert prompt == "(1) "
+            following = typed.pop(0)
+            if isinstance(following, BaseException):
+                raise following
+            return str(following)
+
+        monkeypatch.setattr("builtins.input", type_in)
+
+        assert list(_typed(lambda: "(1) ")) == ["s", "n"]
 
     def test_speaks_json(self, cli: Cli, logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         result = self.prompt(cli, monkeypatch, "n; p step\nbrek\n", logs, "aaaa0001", "--json")
