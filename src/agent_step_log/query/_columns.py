@@ -162,7 +162,7 @@ _COMMON = (
     _AGENT,
     _NAME,
     _of("duration_ms", "ms", "how long it took; NULL: not known, or in flight"),
-    Column("status", "VARCHAR", "", "ok, error or in_flight (begun, and no record of its ending)"),
+    Column("status", "VARCHAR", "", "ok, error; in `steps` also in_flight (begun, and no ending)"),
     *_ERROR,
     _of("input", "", "what went in"),
     _of("output", "", "what came out"),

@@ -244,6 +244,8 @@ class Logs:
         # As lean as can be each time: what the last query needed, this one may not.
         met = self._filled & {Need.OPEN}
         names = _named_in(query)
+        if "runs" in names:
+            met.add(Need.MACHINE)  # costs little, and hardly a log has no run that did not end
         while True:
             try:
                 connection = self._ready(met, names)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from agent_step_log.limits import MAX_TOKENS
 from agent_step_log.query._columns import KEYS, VIEWS, typed
 from agent_step_log.query._zone import day_of
 
@@ -179,9 +180,9 @@ def view(name: str, met: set[Need], silent_s: float) -> str:
             own = {"name": _name('"type"::VARCHAR')}
             return _select(name, _lines(f"({_is_type(*_STEPS)} AND {failed} OR {ended})"), own, met)
         case "steps":
-            return _steps(name, _STEPS, met)
+            return _steps(met)
         case _:
-            return _steps(name, (name.removesuffix("s"),), met)
+            return _calls(name, met)
 
 
 def _name(kind: str) -> str:
@@ -191,17 +192,16 @@ def _name(kind: str) -> str:
     )
 
 
-def _steps(name: str, types: tuple[str, ...], met: set[Need]) -> str:
-    begins = _is_type("step_start")
-    of = "" if name == "steps" else f' AND "of"::VARCHAR = \'"{types[0]}"\''
+def _steps(met: set[Need]) -> str:
+    begins, types = _is_type("step_start"), _is_type(*_STEPS)
     if Need.OPEN in met:
-        ended = _lines(_is_type(*types), "*, false AS _is_open")
-        lines = f"{ended} UNION ALL BY NAME SELECT *, true AS _is_open FROM inside.open WHERE true{of}"
+        ended = _lines(types, "*, false AS _is_open")
+        lines = f"{ended} UNION ALL BY NAME SELECT *, true AS _is_open FROM inside.open"
     else:
         # A line that begins a step looks as the step in flight would. So one that a query's own
         # conditions leave out is rightly left out, and the first that they do not ends the query.
         lines = (
-            f"SELECT * FROM ({_lines(f'({_is_type(*types)} OR {begins}{of})', f'*, {begins} AS _is_open')}) "
+            f"SELECT * FROM ({_lines(f'({types} OR {begins})', f'*, {begins} AS _is_open')}) "
             f"WHERE CASE WHEN _is_open THEN {_missing(Need.OPEN)} IS NULL ELSE true END"
         )
     kind = 'CASE WHEN _is_open THEN "of"::VARCHAR ELSE "type"::VARCHAR END'
@@ -214,7 +214,19 @@ def _steps(name: str, types: tuple[str, ...], met: set[Need]) -> str:
         "status": f"CASE WHEN _is_open THEN 'in_flight' WHEN ({typed('error')}) IS NULL THEN 'ok' "
         "ELSE 'error' END",
     }
-    return _select(name, lines, own, met)
+    return _select("steps", lines, own, met)
+
+
+def _calls(name: str, met: set[Need]) -> str:
+    """Return SQL for the view of the steps of one type that ended: nothing but their own lines is read."""
+    kind = name.removesuffix("s")
+    lasted = f"greatest(coalesce({typed('duration_ms')}, 0), 0) / 1000"
+    own = {
+        "start_ts": f"coalesce({typed('start_ts')}, _ts - {lasted})",
+        "name": typed({"llm_call": "model", "tool_call": "tool"}.get(kind, "agent")),
+        "status": f"CASE WHEN ({typed('error')}) IS NULL THEN 'ok' ELSE 'error' END",
+    }
+    return _select(name, _lines(_is_type(kind)), own, met)
 
 
 def _select(name: str, lines: str, own: dict[str, str], met: set[Need]) -> str:
@@ -263,18 +275,20 @@ def _runs(met: set[Need], silent_s: float) -> str:
         return f"arg_min_null({value or typed(key)}, {_HEADER_ORDER}) FILTER ({starts})"
 
     def tokens(key: str) -> str:
-        # A negative count is nobody's usage; `verify` names it.
-        told = f"({typed(key)}) IS NOT NULL"
+        # A count that cannot be is nobody's usage; `verify` names it.
+        told, can_be = f"({typed(key)}) IS NOT NULL", f"({typed(key)}) BETWEEN 1 AND {MAX_TOKENS}"
         return (
             f"TRY_CAST(CASE WHEN count(*) FILTER ({model}) = 0 THEN 0 "
             f"WHEN count(*) FILTER ({model} AND {told}) > 0 "
-            f"THEN coalesce(sum({typed(key)}) FILTER ({model} AND ({typed(key)}) > 0), 0) END AS BIGINT)"
+            f"THEN coalesce(sum({typed(key)}) FILTER ({model} AND {can_be}), 0) END AS BIGINT)"
         )
 
     timed = f"{_is_type('llm_call', 'tool_call')} AND ({typed('duration_ms')}) >= 0"
-    end_struct = (
-        f"{{w: {typed('writer')}, ts: {typed('ts')}, status: {typed('status')}, error: {typed('error')}, "
-        f"error_type: {typed('error_type')}, error_frames: {typed('error_frames')}}}"
+    # Two lists of the same lines in the same order: who asks how runs ended does not pay for their errors.
+    end_struct = f"{{w: {typed('writer')}, status: {typed('status')}}}"
+    error_struct = (
+        f"{{w: {typed('writer')}, error: {typed('error')}, error_type: {typed('error_type')}, "
+        f"error_frames: {typed('error_frames')}}}"
     )
     header_struct = f"{{w: {typed('writer')}, process: {typed('process')}}}"
     aggregate = {
@@ -313,11 +327,13 @@ def _runs(met: set[Need], silent_s: float) -> str:
         "head_writer": head("writer"),
         "heads": f"list({header_struct}) FILTER ({starts})",
         "ends": f"list({end_struct} ORDER BY {typed('ts')}) FILTER ({ends})",
+        "fails": f"list({error_struct} ORDER BY {typed('ts')}) FILTER ({ends})",
     }
     taken = ", ".join(f'{value} AS "{name}"' for name, value in aggregate.items())
-    end = (
-        "CASE WHEN heads IS NULL THEN ends[-1] "
-        "ELSE list_filter(ends, lambda e: e.w IS NOT DISTINCT FROM head_writer)[-1] END"
+    ended, failed = (
+        f"CASE WHEN heads IS NULL THEN {each}[-1] "
+        f"ELSE list_filter({each}, lambda e: e.w IS NOT DISTINCT FROM head_writer)[-1] END"
+        for each in ("ends", "fails")
     )
     own = {
         "status": _status(met, silent_s),
@@ -326,9 +342,9 @@ def _runs(met: set[Need], silent_s: float) -> str:
         "steps": "CAST(begun_steps AS BIGINT) + coalesce(open_steps, 0)",
         "total_tokens": "TRY_CAST(CASE WHEN input_tokens IS NULL AND output_tokens IS NULL THEN NULL ELSE "
         "coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) END AS BIGINT)",
-        "error": "ended.error",
-        "error_type": "ended.error_type",
-        "error_frames": "ended.error_frames",
+        "error": "failed.error",
+        "error_type": "failed.error_type",
+        "error_frames": "failed.error_frames",
         "models": "coalesce(models, [])",
         "tools": "coalesce(tools, [])",
         "host": "json_extract_string(process, '$.host')",
@@ -338,8 +354,9 @@ def _runs(met: set[Need], silent_s: float) -> str:
     columns = ", ".join(f'{own.get(column.name, column.name)} AS "{column.name}"' for column in VIEWS["runs"])
     in_flight = f"SELECT {typed('run_id')} AS run_id, count(*) AS open_steps FROM inside.open GROUP BY 1"
     return (
-        f'CREATE OR REPLACE VIEW "runs" AS SELECT {columns} FROM (SELECT *, {end} AS ended FROM '
-        f"(SELECT {taken} FROM ({_lines('true')}) GROUP BY 1) LEFT JOIN ({in_flight}) USING (run_id))"
+        f'CREATE OR REPLACE VIEW "runs" AS SELECT {columns} '
+        f"FROM (SELECT *, {ended} AS ended, {failed} AS failed "
+        f"FROM (SELECT {taken} FROM ({_lines('true')}) GROUP BY 1) LEFT JOIN ({in_flight}) USING (run_id))"
     )
 
 

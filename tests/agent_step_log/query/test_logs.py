@@ -193,7 +193,7 @@ class TestFiles:
     def test_a_step_in_flight_ends(self, tmp_path: Path) -> None:
         path = tmp_path / "a.jsonl"
         path.write_bytes(ll.start(task_type="x") + ll.begin(1, input={"q": 1}))
-        query = "SELECT status, type, tool, duration_ms, input, task_type FROM tool_calls"
+        query = "SELECT status, type, tool, duration_ms, input, task_type FROM steps"
         with open_logs(path) as logs:
             assert logs.sql(query).rows() == [("in_flight", "tool_call", "t", None, '{"q":1}', "x")]
             assert logs.sql("SELECT steps, tool_calls FROM runs").rows() == [(1, 0)]
