@@ -24,6 +24,7 @@ from agent_debug_replay import (
     Navigator,
     Note,
     Quit,
+    SetMark,
     Stops,
     Value,
     parse_commands,
@@ -56,6 +57,7 @@ __all__ = ["ReplayApp"]
 _WIDE = 110  # cells from which the details stand beside the list
 _LIVE_S = 0.25  # between looks at a log that is still written
 _READING_S = 0.05  # between looks at how far reading has come
+_QUIET_S = 0.05  # without a key before a pane is filled that took long the last time
 _IDLE_S = 0.15  # without a key before sums are made
 _SLICE_S = 0.015  # of a scan, between which keys are answered
 _MOST_SUMMED = 200_000  # rows whose sums are made without being asked for
@@ -112,9 +114,6 @@ class ReplayApp(App[int]):
     #body.-wide #right { width: 45%; height: 100%; border-left: solid ansi_bright_black; padding-left: 1; }
     #body.-tall #right { border-top: solid ansi_bright_black; }
     #body.-tall.-reading #right { height: 3fr; }
-    #body.-small #right { display: none; }
-    #body.-small.-reading #left { display: none; }
-    #body.-small.-reading #right { display: block; }
     StepList, TextPane, GrowthView { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     #growth, #legend { display: none; }
     #left.-growth #growth, #left.-growth #legend { display: block; }
@@ -149,7 +148,9 @@ class ReplayApp(App[int]):
         self._is_gone = False
         self._is_stale = False
         self._is_up = False
+        self._is_priced = False
         self._idle = 0.0
+        self._filling_s = 0.0
         self._summed: int | None = None
 
     def compose(self) -> ComposeResult:
@@ -171,6 +172,11 @@ class ReplayApp(App[int]):
 
     def on_mount(self) -> None:
         """Find the parts, and begin to look after the run."""
+        # Kept, as a timer may still go off while the screen is taken down.
+        self._body, self._left, self._right = (
+            self.query_one(f"#{name}") for name in ("body", "left", "right")
+        )
+        self._asking = self.query_one("#asking")
         self.steps = self.query_one("#steps", StepList)
         self.growth = self.query_one("#growth", GrowthView)
         self.pane = self.query_one("#pane", TextPane)
@@ -184,7 +190,7 @@ class ReplayApp(App[int]):
         self._is_read = self.replay.is_complete
         self._following = self._is_read and self.replay.status == "running"
         self._lay_out(self.size.width, self.size.height)
-        self.steps.focus()
+        self.screen.set_focus(self.steps)
         self._show_hints()
         self._follow_cursor()
         self.set_interval(_READING_S, self._look_after)
@@ -200,11 +206,12 @@ class ReplayApp(App[int]):
             self.call_after_refresh(self._refill)
 
     def _lay_out(self, width: int, height: int) -> None:
-        body = self.query_one("#body")
+        body = self._body
         is_small = width < _WIDE and (height < 16 or width < 60)
         body.set_class(width >= _WIDE, "-wide")
         body.set_class(width < _WIDE and not is_small, "-tall")
         body.set_class(is_small, "-small")
+        self._set_reading()
 
     # -- keys -----------------------------------------------------------------------
 
@@ -297,7 +304,7 @@ class ReplayApp(App[int]):
 
     @property
     def _is_growth(self) -> bool:
-        return self.query_one("#left").has_class("-growth")
+        return self._left.has_class("-growth")
 
     def _moved_list(self) -> Painted:
         """Return what the keys of moving are for: the pane when it has the focus, or else the list."""
@@ -357,16 +364,20 @@ class ReplayApp(App[int]):
         self._idle = perf_counter() + _IDLE_S
         if not self._is_stale:
             self._is_stale = True
-            self.call_after_refresh(self._refill)
+            if self._filling_s < _SLICE_S:
+                self.call_after_refresh(self._refill)
+            # Else the pane waits for a moment without keys, so that the list keeps up with them.
 
     def _refill(self) -> None:
         """Fill the pane with the step at the cursor."""
         self._is_stale = False
         if self._result:
             return
+        begin = perf_counter()
         self.tabs.show(self.tab)
         lines = detail_lines(self.navigator, self.tab, max(self.pane.cells, 20), self._portion)
         self.pane.show(lines, keep=self._portion > 0)
+        self._filling_s = perf_counter() - begin
 
     def on_painted_picked(self, message: Painted.Picked) -> None:
         """Go to what was clicked."""
@@ -402,7 +413,12 @@ class ReplayApp(App[int]):
         if isinstance(command, Find):
             self._find(command.text or self._found, -1 if command.is_reverse else 1)
             return
-        self._show_outcome(self.navigator.do(command))
+        outcome = self.navigator.do(command)
+        if isinstance(command, SetMark):
+            self._show_marks()
+            self.tell(f"marked {command.name}", "note")
+        else:
+            self._show_outcome(outcome)
 
     def _show_outcome(self, outcome: Outcome) -> None:
         if isinstance(outcome, Moved):
@@ -434,9 +450,8 @@ class ReplayApp(App[int]):
         self.tabs.show(self.tab, title)
         self.pane.show(lines if isinstance(lines, Sequence) else list(lines), targets)
         if self.pane.has_targets:
-            self.pane.focus()
+            self._focus_pane()
             self.tell(f"{title}: enter goes to the step, esc closes", "dim")
-        self._set_reading()
 
     # -- looking --------------------------------------------------------------------
 
@@ -450,8 +465,7 @@ class ReplayApp(App[int]):
         if self._portion + 1 < len(PORTIONS):
             self._portion += 1
         self._refill()
-        self.pane.focus()
-        self._set_reading()
+        self._focus_pane()
 
     def _enter(self) -> None:
         if self.focused is self.pane:
@@ -474,27 +488,40 @@ class ReplayApp(App[int]):
 
     def _switch_pane(self) -> None:
         if self.focused is self.pane:
-            (self.growth if self._is_growth else self.steps).focus()
+            self._focus_list()
         else:
-            self.pane.focus()
-        self._set_reading()
+            self._focus_pane()
 
-    def _set_reading(self) -> None:
-        self.query_one("#body").set_class(self.screen.focused is self.pane, "-reading")
+    def _set_reading(self, *, is_reading: bool | None = None) -> None:
+        """Give the pane more room while it is read; where there is room for one of the two, all of it."""
+        body = self._body
+        if is_reading is None:
+            is_reading = self.screen.focused is self.pane
+        is_small = body.has_class("-small")
+        body.set_class(is_reading, "-reading")
+        self._right.display = is_reading or not is_small
+        self._left.display = not is_reading or not is_small
         self._show_hints()
 
+    def _focus_pane(self) -> None:
+        self._set_reading(is_reading=True)  # what is not displayed cannot have the focus
+        self.screen.set_focus(self.pane)
+        self._set_reading()
+
+    def _focus_list(self) -> None:
+        self._set_reading(is_reading=False)
+        self.screen.set_focus(self.growth if self._is_growth else self.steps)
+        self._set_reading()
+
     def _toggle_growth(self) -> None:
-        left = self.query_one("#left")
+        left = self._left
         left.toggle_class("-growth")
         if self._is_growth:
             self.growth.load(self.navigator.position)
-            self.growth.focus()
             self.tell(
                 "enter goes to the call, v closes" if self.growth.points else "No model was called.", "dim"
             )
-        else:
-            self.steps.focus()
-        self._set_reading()
+        self._focus_list()
 
     def _compare_peer(self) -> None:
         from agent_stack._tui._changes import peer_lines
@@ -550,14 +577,13 @@ class ReplayApp(App[int]):
         if self._result:
             self._result = ""
             self._refill()
-            self.steps.focus()
+            self._focus_list()
+        elif self.focused is self.pane:
+            self._focus_list()
         elif self._is_growth:
             self._toggle_growth()
-        elif self.focused is self.pane:
-            self.steps.focus()
         elif self.shown.is_filtered:
             self._set_filter("")
-        self._set_reading()
 
     def _copy(self, what: str) -> None:
         import shlex
@@ -588,16 +614,15 @@ class ReplayApp(App[int]):
     def _ask(self, kind: str, text: str = "") -> None:
         self.bars["label"].show(Line(_PROMPTS[kind], "note"))
         self.bars["label"].styles.width = len(_PROMPTS[kind])
-        self.query_one("#asking").add_class("-open")
+        self._asking.add_class("-open")
         self.bars["hints"].add_class("-asking")
         self.prompt.ask(kind, text)
-        self.prompt.focus()
+        self.screen.set_focus(self.prompt)
 
     def _close_prompt(self) -> None:
-        self.query_one("#asking").remove_class("-open")
+        self._asking.remove_class("-open")
         self.bars["hints"].remove_class("-asking")
-        (self.growth if self._is_growth else self.steps).focus()
-        self._set_reading()
+        self._focus_list()
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         """Do what was typed; what cannot be understood stays, to be mended."""
@@ -739,6 +764,8 @@ class ReplayApp(App[int]):
             else:
                 self._show_head()
             return
+        if self._is_stale and perf_counter() > self._idle - _IDLE_S + _QUIET_S:
+            self._refill()
         if perf_counter() < self._idle:
             return
         if self._is_growth:
@@ -747,7 +774,13 @@ class ReplayApp(App[int]):
                 pass
         if self._summed is None:
             self._sum_up()
-        elif not self.steps.has_prices:
+        elif not self._is_priced:
+            self._is_priced = True
+            self.run_worker(self._load_prices(), group="prices")
+
+    async def _load_prices(self) -> None:
+        """Show what calls cost, once the list of prices has been read beside."""
+        if await asyncio.to_thread(_has_prices):
             self.steps.has_prices = True
             self.steps.repaint_all()
 
@@ -879,6 +912,19 @@ class ReplayApp(App[int]):
         for key, words in (("?", "help"), ("q", "quit")):
             line.add(key, "bold").add(f" {words}  ", "dim")
         self.bars["hints"].show(line)
+
+
+def _has_prices() -> bool:
+    """Read the list of prices; return whether there is one."""
+    from agent_step_log.errors import MissingExtraError
+
+    try:
+        from agentsnap import Prices
+
+        _ = Prices.load().version
+    except MissingExtraError:
+        return False
+    return True
 
 
 assert len(TABS) == 7  # keys 1 to 7

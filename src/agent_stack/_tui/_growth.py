@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from agent_stack._render.figures import count
@@ -52,8 +53,8 @@ class GrowthView(Painted):
         self.sizes.clear()
         self._largest = max((point.input_tokens or 0 for point in self.points), default=0)
         self.set_count(len(self.points))
-        before = [place for place, point in enumerate(self.points) if row is not None and point.row <= row]
-        self.put_cursor(before[-1] if before else 0 if self.points else None)
+        place = bisect_right(self.points, -1 if row is None else row, key=lambda point: point.row)
+        self.put_cursor(max(place - 1, 0) if self.points else None)
 
     @property
     def row(self) -> int | None:
