@@ -200,26 +200,34 @@ class _Rounds:
 
 
 def _harmless(one: Side, other: Side, entries: Entries) -> Iterator[int]:
-    beside, other_beside = _parallel(one), _parallel(other)
+    equal: list[int] = []
     for place, kind in enumerate(entries.kinds):
-        if kind == REORDERED:
-            i, j = entries.a[place], entries.b[place]
-            if i in beside and j in other_beside and one.answered(i) == other.answered(j):
+        if kind == REORDERED and one.answered(entries.a[place]) == other.answered(entries.b[place]):
+            equal.append(place)
+    if equal:
+        beside, other_beside = _parallel(one), _parallel(other)
+        for place in equal:
+            if entries.a[place] in beside and entries.b[place] in other_beside:
                 yield place
 
 
 def _parallel(side: Side) -> set[int]:
     """The steps that ran beside a sibling: both measured, one begun before the other ended."""
     found: set[int] = set()
-    latest: dict[int, int] = {}  # the sibling that ends last so far, at each depth
+    # The sibling that ends last so far at each depth, and when it does; -1 for none.
+    latest: list[int] = []
+    ends: list[float] = []
     for place, (step, depth) in enumerate(zip(side.steps, side.depths, strict=True)):
-        for deeper in [each for each in latest if each > depth]:
-            del latest[deeper]
-        if step.type == "event" or (step.start is None and step.record.start_ts is None):
+        del latest[depth + 1 :], ends[depth + 1 :]
+        while len(latest) <= depth:
+            latest.append(-1)
+            ends.append(0.0)
+        record = step.record
+        if step.type == "event" or (step.start is None and record.start_ts is None):
             continue
-        before = latest.get(depth)
-        if before is not None and step.started_at < side.steps[before].record.ts:
+        before = latest[depth]
+        if before >= 0 and step.started_at < ends[depth]:
             found.update((before, place))
-        if before is None or step.record.ts > side.steps[before].record.ts:
-            latest[depth] = place
+        if before < 0 or record.ts > ends[depth]:
+            latest[depth], ends[depth] = place, record.ts
     return found

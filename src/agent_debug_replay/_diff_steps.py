@@ -20,7 +20,7 @@ import msgspec
 from agent_step_log import Record, Run, Step, read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from agent_step_log import RunInfo
 
@@ -113,7 +113,7 @@ def side_of(source: RunSource) -> Side:
         TypeError: *source* is nothing that holds a run.
     """
     if isinstance(source, Run):
-        return Side(source.run_id, source.info, source.walk())
+        return Side(source.run_id, source.info, _down(source.roots))
     if isinstance(source, str | os.PathLike):
         return side_of(read_run(source))
     if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], Record):
@@ -122,6 +122,22 @@ def side_of(source: RunSource) -> Side:
     if not all(isinstance(record, Record) for record in records):
         raise TypeError("a run to compare is a Run, a log, (log, run id), or the records of its steps")
     return Side(records[0].run_id if records else None, None, _walked(records))
+
+
+def _down(roots: Sequence[Step]) -> Iterator[tuple[int, Step]]:
+    """Yield what `Run.walk` does, and keep no tuple for each step that waits.
+
+    So many new objects at once set the garbage collector on all that has been read.
+    """
+    levels = [iter(roots)]
+    while levels:
+        for step in levels[-1]:
+            yield len(levels) - 1, step
+            if step.children:
+                levels.append(iter(step.children))
+                break
+        else:
+            levels.pop()
 
 
 def _walked(records: Iterable[Record]) -> Iterable[tuple[int, Step]]:
