@@ -325,7 +325,10 @@ class Navigator:
         table = self.replay.table
         said = {table.strings.find(name) for name in ("user_message", "user_prompt")} - {None}
         event, call = table.strings.find("event"), table.strings.find("llm_call")
-        if any(name in said and kind == event for name, kind in zip(table.name, table.kind, strict=True)):
+        # Looked for only where the name is in the table at all: else every row would be asked at every turn.
+        if said and any(
+            name in said and kind == event for name, kind in zip(table.name, table.kind, strict=True)
+        ):
             return lambda row: table.name[row] in said and table.kind[row] == event
         return lambda row: table.kind[row] == call
 

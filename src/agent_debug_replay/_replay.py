@@ -436,7 +436,8 @@ class Replay:
         """
         found = self._kept.get(index)
         if found is not None:
-            self._kept.move_to_end(index)
+            with suppress(KeyError):  # another thread has just made room
+                self._kept.move_to_end(index)
             return found
         table = self._run.table
         if not 0 <= index < len(table.parent):

@@ -73,15 +73,15 @@ def command(
 
 
 def _on_screen(place: str, run_id: str | None) -> int | None:
-    """Open the debugger on the whole screen and return its exit status; None when there is no such thing."""
+    """Open the debugger on the whole screen and return its exit status; None without textual."""
     from importlib.util import find_spec
 
-    if find_spec("agent_stack._tui") is None or find_spec("textual") is None:
+    if find_spec("textual") is None:
+        remark("The whole screen comes with: pip install 'agent-step-log[tui]'. This is the prompt.")
         return None
-    from importlib import import_module
+    from agent_stack._tui import run_replay
 
-    status: int = import_module("agent_stack._tui").run_replay(place, run_id)
-    return status
+    return run_replay(place, run_id)
 
 
 def _place(source: str | None, run: str | None) -> tuple[str, str | None]:
