@@ -30,9 +30,9 @@ def run(report: Report, *, quick: bool) -> None:
     try:
         for megabytes in (2,) if quick else (100, 1000):
             [path] = write_logs(folder / f"{megabytes}", megabytes * _MB)
-            _compared(report, path, megabytes, rounds=1 if quick else 7)
+            _compared(report, path, megabytes, rounds=1 if quick else 5)
             path.unlink()
-        _commands(report, folder, rounds=1 if quick else 9)
+        _commands(report, folder, rounds=1 if quick else 7)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -183,9 +183,11 @@ def pandas_seconds(path: Path) -> float | None:
 def peaks(path: Path) -> dict[str, float]:
     """Return the peak resident MB of a fresh process that answers each question about *path*, with us."""
     code = (
-        "import resource, sys\nfrom agent_step_log.query import open_logs\n"
+        "import re, sys\nfrom agent_step_log.query import open_logs\n"
         "with open_logs(sys.argv[1]) as logs:\n    logs.sql(sys.argv[2]).rows()\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+        # Not ru_maxrss: a child begins with that of the process it was forked from.
+        "with open('/proc/self/status') as file:\n"
+        "    print(int(re.search(r'VmHWM:\\s+(\\d+)', file.read())[1]) / 1024)\n"
     )
     found = {}
     for question in QUESTIONS:

@@ -1,6 +1,6 @@
 """Draw docs/images/replay.svg: the debugger's screen on the demo's first run.
 
-    python docs/images/make_tui_pictures.py
+python docs/images/make_tui_pictures.py
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from docs.images.make_pictures import without_network
+
 from agent_debug_replay import Replay
 from agent_stack._demo.agent import record_researcher
 from agent_stack._tui._app import ReplayApp
 from agent_stack._tui._keymap import load_keymap
-from docs.images.make_pictures import without_network
 
 HERE = Path(__file__).parent
 SIZE = (132, 34)
