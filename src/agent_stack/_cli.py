@@ -48,6 +48,8 @@ COMMANDS = {
     "replay": "replay",
     "diff": "diff",
     "compare": "compare",
+    "trend": "trend",
+    "failures": "failures",
     "wire": "wire",
     "scan": "scan",
     "redecode": "redecode",
