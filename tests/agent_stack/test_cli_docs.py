@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +115,10 @@ class TestExamples:
         examples = re.findall(rf"{PROGRAM} (.*)$", epilog, flags=re.MULTILINE)
         assert examples
         for example in examples:
-            typed = re.split(r"\s{2,}|\s[|&>]", example)[0]
-            arguments = shlex.split(typed)
+            # Up to where the shell takes over: signs in quotes are the command's own.
+            words = shlex.shlex(re.split(r"\s{2,}", example)[0], posix=True, punctuation_chars="|&>")
+            words.whitespace_split = True
+            arguments = list(takewhile(lambda word: not set(word) <= set("|&>"), words))
             around = click.Context(group, **group.context_settings)
             command_named(arguments[0]).make_context(arguments[0], arguments[1:], parent=around).close()
 
