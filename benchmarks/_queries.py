@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["BARE", "OURS", "PYTHON", "QUESTIONS", "answers", "compare", "peaks", "same"]
+__all__ = ["BARE", "LOOPS", "OURS", "PYTHON", "QUESTIONS", "answers", "compare", "peaks", "same"]
 
 #: question -> how our views answer it
 OURS = {
@@ -101,7 +101,7 @@ def BARE(question: str, path: Path) -> str:  # noqa: N802  stands beside OURS
 
 def PYTHON(question: str, path: Path) -> list[tuple[Any, ...]]:  # noqa: N802
     """Answer *question* with a loop over orjson."""
-    return _LOOPS[question](_records(path))
+    return LOOPS[question](_records(path))
 
 
 def answers(question: str, path: Path) -> dict[str, Callable[[], list[tuple[Any, ...]]]]:
@@ -271,7 +271,8 @@ def _needle(records: Iterator[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(count,)]
 
 
-_LOOPS: dict[str, Callable[[Iterator[dict[str, Any]]], list[tuple[Any, ...]]]] = {
+#: question -> how a loop over records answers it
+LOOPS: dict[str, Callable[[Iterator[dict[str, Any]]], list[tuple[Any, ...]]]] = {
     "P95 latency by tool": _by_tool,
     "tokens by model": _by_model,
     "runs cut off by a length limit": _cut_off,
