@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import ceil
 from typing import TYPE_CHECKING
 
 from agent_stack._render.figures import count, duration, many
@@ -52,7 +53,7 @@ def render_sparks(trend: Trend, metrics: Sequence[str] | None, width: int) -> It
         label = min(max(len(_key(series, trend)) for series in shown), max(12, width // 4))
     room = max(8, width - label - 2 * _FIGURE - 8)
     buckets = trend.series[0].buckets[-room:]
-    yield _head(trend, len(buckets))
+    yield from _head(trend, len(buckets), width)
     yield Line()
     size = len(buckets)
     last = _short(buckets[-1].start, trend.per)
@@ -86,10 +87,11 @@ def _metrics(metrics: Sequence[str] | None) -> Iterator[str]:
 def render_bars(trend: Trend, metric: str, width: int) -> Iterator[Line]:
     """Yield a bar for each bucket of the one series of *trend*; many without a run share a line."""
     [series] = trend.series
-    yield _head(trend, len(series.buckets)).add(f", {_what(metric)}", "dim")
+    yield from _head(trend, len(series.buckets), width, _what(metric))
     yield Line()
     top = max((_value(bucket, metric) or 0.0 for bucket in series.buckets), default=0.0)
     figures = [_long(bucket.tally, metric) for bucket in series.buckets if bucket.tally is not None]
+    figures.append(_long(series.total, metric))
     label = max(len(_short(bucket.start, trend.per)) for bucket in series.buckets)
     room = max(8, width - label - 6 - max(map(len, figures)))
     empty = 0
@@ -128,8 +130,7 @@ def spark(marks: Sequence[float | str], top: float) -> Iterator[tuple[str, str]]
         if isinstance(mark, str):
             yield mark, "dim"
         else:
-            level = -int(-7 * mark / top // 1) if top > 0 else 0
-            yield _LEVELS[min(7, max(0, level))], "note"
+            yield _LEVELS[min(7, max(1, ceil(7 * mark / top))) if mark > 0 else 0], "note"
 
 
 def bar(value: float, top: float, cells: int) -> str:
@@ -180,22 +181,21 @@ def _what(metric: str) -> str:
     }[metric]
 
 
-def _head(trend: Trend, shown: int) -> Line:
+def _head(trend: Trend, shown: int, width: int, what: str = "") -> Iterator[Line]:
     buckets = trend.series[0].buckets
-    first, last = buckets[-shown].start, buckets[-1].start
-    line = Line(f"by {trend.per}", "title")
-    line.add(
-        f"  {_day(first, trend.per)} to {_day(last, trend.per)}"
-        if shown > 1
-        else f"  {_day(last, trend.per)}"
-    )
+    first, last = _day(buckets[-shown].start, trend.per), _day(buckets[-1].start, trend.per)
+    line = Line(f"by {trend.per}", "title").add(f"  {first} to {last}" if shown > 1 else f"  {last}")
     idle = sum(
         all(series.buckets[place].tally is None for series in trend.series) for place in range(-shown, 0)
     )
-    line.add(f", {many(shown, trend.per)}", "dim")
-    if shown < len(buckets):
-        line.add(f" of {len(buckets):,}", "dim")
-    return line.add(f", {idle:,} without a run ({_GAP})", "dim") if idle else line
+    size = many(shown, trend.per) + (f" of {len(buckets):,}" if shown < len(buckets) else "")
+    gaps = f"{idle:,} without a run ({_GAP})" if idle else ""
+    told = ", ".join(part for part in (size, gaps, what) if part)
+    if line.width + 2 + len(told) > width:
+        yield line
+        yield Line("  ").add(told, "dim", width - 2)
+    else:
+        yield line.add(f", {told}", "dim")
 
 
 def _key(series: Series, trend: Trend) -> str:

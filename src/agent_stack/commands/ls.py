@@ -48,7 +48,7 @@ def _condition(_context: click.Context, _parameter: click.Parameter, text: str |
 Examples:
   agent-step-log ls
   agent-step-log ls logs/2026-05 --status error --status interrupted
-  agent-step-log ls --filter 'errors > 2 and tools contains "bash"' --since 7d
+  agent-step-log ls --filter 'errors>2 and tools contains "bash"' --since 7d
   agent-step-log ls --sort=-cost -n 10
   agent-step-log ls --group version --cost
   agent-step-log ls --last 5 --json | jq .run_id
