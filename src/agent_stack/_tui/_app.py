@@ -11,6 +11,7 @@ from array import array
 from time import perf_counter
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.containers import Container
 
@@ -44,7 +45,6 @@ from agent_step_log.errors import StepLogError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from textual import events
     from textual.app import ComposeResult
     from textual.widgets import Input
 
@@ -214,6 +214,18 @@ class ReplayApp(App[int]):
         self._set_reading()
 
     # -- keys -----------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take keys in the order they were typed.
+
+        Sent to the focused widget and handled when it comes back, a key that opens the prompt would be
+        behind those typed after it.
+        """
+        if isinstance(event, events.Key) and not event.is_forwarded and not isinstance(self.focused, Prompt):
+            await self.on_key(event)
+            if event._no_default_action:
+                return
+        await super().on_event(event)
 
     async def on_key(self, event: events.Key) -> None:
         """Do what the key is for."""

@@ -1,0 +1,89 @@
+"""The screen in a real terminal: tmux runs the command as a person does, and what it shows is read back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import agent_stack
+from tests.agent_stack.tui.conftest import lines_of, llm, start, tool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SRC = str(Path(agent_stack.__file__).parents[1])
+PATIENCE_S = 60.0
+
+
+class Terminal:
+    """A terminal of 120 columns and 30 lines with a server of its own, running one command."""
+
+    def __init__(self, folder: Path, *command: str) -> None:
+        self._socket = folder / "tmux"
+        environment = {**os.environ, "PYTHONPATH": SRC, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
+        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", *command, env=environment)
+
+    def _tmux(self, *arguments: str, env: dict[str, str] | None = None) -> str:
+        done = subprocess.run(
+            ["tmux", "-u", "-S", str(self._socket), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=env,
+            timeout=PATIENCE_S,
+        )
+        return done.stdout
+
+    def press(self, *keys: str) -> None:
+        self._tmux("send-keys", *keys)
+
+    def until(self, text: str) -> str:
+        """Return the screen once *text* is on it; a terminal tells nobody that it has been drawn."""
+        end = time.monotonic() + PATIENCE_S
+        while text not in (shown := self._tmux("capture-pane", "-p")):
+            assert time.monotonic() < end, f"no {text!r} on the screen:\n{shown}"
+            time.sleep(0.05)
+        return shown
+
+    def close(self) -> None:
+        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], check=False, capture_output=True)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    path = tmp_path / "run.jsonl"
+    path.write_text(
+        lines_of(
+            start(),
+            llm(1),
+            tool(2, "search", output="a heron"),
+            tool(3, error="\x1b]0;owned\x07exit status 1", output=None),
+            llm(4, stop_reason="end_turn"),
+        )
+    )
+    shell = f"{sys.executable} -m agent_stack replay {path}; echo left with $?; exec cat"
+    terminal = Terminal(tmp_path, "sh", "-c", shell)
+    yield terminal
+    terminal.close()
+
+
+def test_keys_move_commands_run_and_leaving_gives_the_terminal_back(terminal: Terminal) -> None:
+    first = terminal.until("row 1 of 4")
+    assert "search" in first
+    terminal.press("e")
+    assert "␛]0;owned" in terminal.until("row 3 of 4")
+    terminal.press("g")
+    terminal.until("row 1 of 4")
+    # All at once, as from a clipboard: what follows the key that opens the prompt belongs in it.
+    terminal.press(":until tool == 'search'", "Enter")
+    terminal.until("row 2 of 4")
+    terminal.press("2")
+    terminal.until("a heron")
+    terminal.press("q")
+    assert "row 2 of 4" not in terminal.until("left with 0")
