@@ -301,7 +301,8 @@ class TestEncodings:
         assert (written.exchange.state, written.exchange.sha256) == ("complete", provider.calls[0].sha256)
         assert written.exchange.facts().text == TEXT
 
-    @pytest.mark.parametrize("mark", ["gzip", "br", "zstd"])
+    # Not zstd: before Python 3.14 aiohttp unpacks it only with a package of its own.
+    @pytest.mark.parametrize("mark", ["gzip", "br"])
     def test_packed_stream_is_read_where_the_client_has_unpacked_it(
         self, provider: Provider, tmp_path: Path, mark: str
     ) -> None:
