@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import sys
 import threading
 import warnings
+from contextvars import Context
 from decimal import Decimal
+from functools import wraps
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +26,7 @@ from agentsnap.errors import BudgetExceeded, BudgetWarning
 from tests.support.children import run_child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 #: A dollar for a million tokens in, two for a million out; no price for other models.
@@ -34,6 +38,19 @@ def _warnings_are_heard_elsewhere() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BudgetWarning)
         yield
+
+
+def alone(test: Callable[..., None]) -> Callable[..., None]:
+    """Run *test* where no run, step or process of another test is known."""
+
+    @wraps(test)
+    def run(self: Any, tmp_path: Path) -> None:
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("AGENT_STEP_LOG")}
+        kept.pop("TRACEPARENT", None)
+        with patch.dict(os.environ, kept, clear=True):
+            Context().run(test, self, tmp_path)
+
+    return run
 
 
 def use(log: StepLog, tokens_in: int | None = 10, tokens_out: int | None = 5, model: str = "m") -> None:
@@ -216,6 +233,7 @@ class TestTokensAndDollars:
 
 
 class TestWhose:
+    @alone
     def test_each_run_has_its_own(self, tmp_path: Path) -> None:
         budget = Budget(calls=1)
         for run in ("one", "two"):
@@ -224,6 +242,7 @@ class TestWhose:
 
         assert budget.spent("one").calls == budget.spent("two").calls == 1
 
+    @alone
     def test_child_runs_spend_from_their_root_s(self, tmp_path: Path) -> None:
         budget = Budget(tokens=30)
         with RunContext.start() as root, StepLog(tmp_path / "root.jsonl", guard=budget) as log:
@@ -360,6 +379,7 @@ class TestBeingTold:
 
 
 class TestSeveral:
+    @alone
     def test_all_have_to_agree_and_where_one_refuses_none_counts(self, tmp_path: Path) -> None:
         run, day = Budget(calls=2), Budget(calls=3, per="day")
         guard = Budgets(run, day)
