@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import subprocess
 import sys
 import threading
 import warnings
-from contextvars import Context
 from decimal import Decimal
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +27,6 @@ from tests.support.children import run_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 #: A dollar for a million tokens in, two for a million out; no price for other models.
 CHEAP = Prices([OwnPrice("m*", {"input": Decimal(1), "output": Decimal(2)})])
@@ -41,14 +40,24 @@ def _warnings_are_heard_elsewhere() -> Iterator[None]:
 
 
 def alone(test: Callable[..., None]) -> Callable[..., None]:
-    """Run *test* where no run, step or process of another test is known."""
+    """Run *test* in a process of its own: what other tests left current there is nobody's run here."""
 
     @wraps(test)
     def run(self: Any, tmp_path: Path) -> None:
-        kept = {name: text for name, text in os.environ.items() if not name.startswith("AGENT_STEP_LOG")}
-        kept.pop("TRACEPARENT", None)
-        with patch.dict(os.environ, kept, clear=True):
-            Context().run(test, self, tmp_path)
+        if os.environ.get("BUDGET_ALONE"):
+            test(self, tmp_path)
+            return
+        name = f"{__file__}::{test.__qualname__.replace('.', '::')}"
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:xdist", name],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "BUDGET_ALONE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
 
     return run
 
