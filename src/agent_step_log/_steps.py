@@ -90,8 +90,11 @@ def enclosing(log: StepLog) -> MeasuredStep | None:
 
 
 def _open(step: MeasuredStep | None) -> MeasuredStep | None:
-    """Return *step*, or the nearest around it that has not ended."""
-    while step is not None and step.ended:
+    """Return *step*, or the nearest around it that has not ended.
+
+    One left open when its log was closed will never end; what begins now is of another run.
+    """
+    while step is not None and (step.ended or step.log._writer.closed):
         step = step.outer
     return step
 
@@ -227,7 +230,7 @@ class MeasuredStep:
     def pop(self, before: MeasuredStep | None) -> None:
         """Give the scope back, where it still is ours to give."""
         if scope.get() is self:
-            _become(before)
+            _become(_open(before))
 
     def __enter__(self) -> Self:
         frame = sys._getframe(1)

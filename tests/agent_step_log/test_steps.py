@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent_run_id import ContextExecutor, current_step
+from agent_run_id import ContextExecutor, current_link, current_step
 from agent_step_log import read_run
 from agent_step_log.testing import recording
 
@@ -228,6 +228,22 @@ class TestNesting:
         assert inside == (run.log.run_id, tool.step)
         assert outside == (run.log.run_id, agent.step)
         assert current_step.get() is None
+
+    def test_a_step_left_open_in_a_closed_log_is_around_nothing_any_more(self, tmp_path: Path) -> None:
+        """Else the next run of the same thread would pass for its child, and spend from its budget."""
+
+        def one_after_the_other() -> None:
+            with recording(tmp_path / "first", on_error="ignore") as first:
+                left_open = first.log.agent("left open")
+                left_open.__enter__()
+            with recording(tmp_path / "second") as second:
+                with second.log.llm_call("m"):
+                    pass
+
+                assert current_link() is None
+            assert left_open.step == 1
+
+        contextvars.Context().run(one_after_the_other)
 
 
 class TestScopesInGenerators:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import pickle
-import subprocess
 import sys
 import threading
 import warnings
 from decimal import Decimal
-from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +22,8 @@ from agentsnap.errors import BudgetExceeded, BudgetWarning
 from tests.support.children import run_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
 #: A dollar for a million tokens in, two for a million out; no price for other models.
 CHEAP = Prices([OwnPrice("m*", {"input": Decimal(1), "output": Decimal(2)})])
@@ -37,29 +34,6 @@ def _warnings_are_heard_elsewhere() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BudgetWarning)
         yield
-
-
-def alone(test: Callable[..., None]) -> Callable[..., None]:
-    """Run *test* in a process of its own: what other tests left current there is nobody's run here."""
-
-    @wraps(test)
-    def run(self: Any, tmp_path: Path) -> None:
-        if os.environ.get("BUDGET_ALONE"):
-            test(self, tmp_path)
-            return
-        name = f"{__file__}::{test.__qualname__.replace('.', '::')}"
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:xdist", name],
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "BUDGET_ALONE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-
-    return run
 
 
 def use(log: StepLog, tokens_in: int | None = 10, tokens_out: int | None = 5, model: str = "m") -> None:
@@ -242,7 +216,6 @@ class TestTokensAndDollars:
 
 
 class TestWhose:
-    @alone
     def test_each_run_has_its_own(self, tmp_path: Path) -> None:
         budget = Budget(calls=1)
         for run in ("one", "two"):
@@ -251,7 +224,6 @@ class TestWhose:
 
         assert budget.spent("one").calls == budget.spent("two").calls == 1
 
-    @alone
     def test_child_runs_spend_from_their_root_s(self, tmp_path: Path) -> None:
         budget = Budget(tokens=30)
         with RunContext.start() as root, StepLog(tmp_path / "root.jsonl", guard=budget) as log:
@@ -388,7 +360,6 @@ class TestBeingTold:
 
 
 class TestSeveral:
-    @alone
     def test_all_have_to_agree_and_where_one_refuses_none_counts(self, tmp_path: Path) -> None:
         run, day = Budget(calls=2), Budget(calls=3, per="day")
         guard = Budgets(run, day)
