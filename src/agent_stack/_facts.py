@@ -48,6 +48,12 @@ class RunFacts:
     in_flight: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
 
+    @property
+    def lasted_ms(self) -> int | None:
+        """From the first record to the last; None where all have one time, as of a source that tells none."""
+        is_told = self.started != self.ended or self.summary.total_steps == 0
+        return self.summary.duration_ms if is_told else None
+
     def tokens(self, name: str) -> tuple[int | None, str | None]:
         """Return a token sum and its bound; None when no call told."""
         return token_sum(self.summary, self.bounds, name)

@@ -42,7 +42,7 @@ _READS: dict[str, Callable[[RunFacts], Any]] = {
     "started": lambda run: run.started,
     "day": lambda run: day_of(run.started),
     "age": lambda _run: None,
-    "duration": lambda run: run.summary.duration_ms,
+    "duration": lambda run: run.lasted_ms,
     "tokens": _both,
     "input_tokens": _tokens("input_tokens"),
     "output_tokens": _tokens("output_tokens"),

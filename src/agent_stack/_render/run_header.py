@@ -66,7 +66,7 @@ def _header_facts(facts: RunFacts, writers: int) -> Iterator[tuple[str, str]]:
 
 
 def _lasted(facts: RunFacts) -> str:
-    lasted = duration(facts.summary.duration_ms)
+    lasted = duration(facts.lasted_ms)
     return f"{lasted} so far" if facts.status == "running" else lasted
 
 

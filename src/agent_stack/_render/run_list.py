@@ -86,7 +86,7 @@ def _cells(
         (tokens(*run.tokens("input_tokens")), ""),
         (tokens(*run.tokens("output_tokens")), ""),
         (count(errors) if errors else "-", "error" if errors else "dim"),
-        (duration(summary.duration_ms), ""),
+        (duration(run.lasted_ms), ""),
         _cost(run, costs) if costs else ("?", "dim"),
     ]
 
