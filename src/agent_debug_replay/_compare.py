@@ -68,7 +68,7 @@ class Figure:
         unit: "share", "ms", "tokens", "usd" or "steps".
         value, base: Both groups' figures; None where no run told.
         change: The difference (of shares, in share) or the ratio (of anything else), with its
-            95 % interval; None where it cannot be said.
+            95 % interval; None where it cannot be said, or a side has fewer than `FEWEST` runs.
         is_ratio: Which of the two it is.
         verdict: More is worse for every figure here.
     """
@@ -144,7 +144,8 @@ def _contrast(group: str, runs: list[RunSample], name: str, base: list[RunSample
         if change is None:
             verdict = "not known" if min(sizes) >= FEWEST or not max(sizes) else "too few runs"
         elif min(sizes) < FEWEST:
-            verdict = "too few runs"
+            # An interval from a run or two would look as sure as any other.
+            change, verdict = None, "too few runs"
         elif change.low > same:
             verdict = "worse"
         elif change.high < same:

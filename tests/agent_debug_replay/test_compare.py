@@ -135,6 +135,8 @@ class TestVerdicts:
         runs += [sample("b", 10 + n, status="error", duration_ms=9e9) for n in range(50)]
 
         assert {verdict for *_, verdict in figures(runs).values()} == {"too few runs", "not known"}
+        [contrast] = compare_groups(runs)
+        assert [figure.change for figure in contrast.figures] == [None] * len(contrast.figures)
 
     def test_what_no_run_told_is_not_known_and_never_zero(self) -> None:
         runs = [sample(group, n) for group in "ab" for n in range(20)]
