@@ -181,11 +181,12 @@ class Logs:
     def known_damage(self) -> list[Damage]:
         """That part of `damage` the queries so far have met: for what it costs nothing to tell."""
         with self._lock:
+            # In reading order: which file the engine stumbles over first is chance.
             return [
                 damage
-                for path, (identity, examined) in self._examined.items()
-                if self._files.get(path) == identity
-                for damage in examined.damage
+                for path, identity in self._files.items()
+                if (known := self._examined.get(path)) is not None and known[0] == identity
+                for damage in known[1].damage
             ]
 
     @property

@@ -211,6 +211,19 @@ class TestFiles:
         assert [damage.reason for damage in logs.damage] == ["torn", "not JSON", "not a log"]
         assert logs.known_damage == logs.damage
 
+    def test_damage_known_so_far_is_told_in_reading_order_whichever_file_was_met_first(
+        self, folder: Path
+    ) -> None:
+        for name in ("b.jsonl", "c.jsonl", "d.jsonl"):
+            (folder / name).write_bytes(ll.start(name) + b'{"run_id":"s"\n')
+        with open_logs(folder) as logs:
+            examined = logs._examined
+            assert len(logs.damage) == 3
+            for path in reversed(list(examined)):
+                examined[path] = examined.pop(path)
+
+            assert logs.known_damage == logs.damage
+
     def test_names_that_look_like_patterns_are_names(self, tmp_path: Path) -> None:
         for name in ("run[1].jsonl", "a*.jsonl", "it's.jsonl", "k=v.jsonl", "zeile\n.jsonl"):
             (tmp_path / name).write_bytes(ll.start(name))
