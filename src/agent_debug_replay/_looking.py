@@ -33,6 +33,10 @@ _MOST_MESSAGES = 400  # put together from steps: what came before is left out
 _MOST_PRICED = 5_000  # model calls whose cost is added up without being asked: some tenths of a second
 _SHRUNK = 2 / 3
 
+#: The agent whose steps are those of a user played by a model; see docs/importers.md.
+_SIMULATED_USER = "user"
+_SPEECH = frozenset({"user_message", "context_message", "synthetic_message"})
+
 _PARTS = {
     "system": "system",
     "developer": "system",
@@ -209,7 +213,11 @@ class Looking:
     def _call_before_in_scope(self, call: int) -> int | None:
         table = self._replay.table
         for row in range(call - 1, -1, -1):
-            if table.kind[row] == table.kind[call] and table.parent[row] == table.parent[call]:
+            if (
+                table.kind[row] == table.kind[call]
+                and table.parent[row] == table.parent[call]
+                and table.scope[row] == table.scope[call]
+            ):
                 return row
         return None
 
@@ -232,34 +240,48 @@ class Looking:
         table = self._replay.table
         parent = table.parent[call]
         found: list[list[Message]] = []
+        sent: list[Message] = []
+        to_user = self._replay.payload(call).record.agent == _SIMULATED_USER
         for row in range(call - 1, -1, -1):
             if table.parent[row] == parent:
-                said = self._said(row)
+                said = self._said(row, to_user=to_user)
                 found.append(said)
+                if table.kind[row] == table.kind[call] and table.scope[row] == table.scope[call]:
+                    sent = _recorded_messages(self._replay.payload(row))
+                    if sent:  # the call told what it was sent; what came since is beside it
+                        found.append(sent)
+                        break
                 is_cut = "compact" in (table.strings.texts[table.name[row]] or "")
                 if len(found) >= _MOST_MESSAGES or (said and is_cut and said[0].role == "system"):
                     break
             elif row == parent:
                 break
         messages = [message for said in reversed(found) for message in said]
-        if parent >= 0 and len(found) < _MOST_MESSAGES:
+        if parent >= 0 and len(found) < _MOST_MESSAGES and not sent:
             task = self._replay.payload(parent).record.input
             messages[:0] = [Message("user", task, parent)] if task is not None else []
         return messages
 
-    def _said(self, row: int) -> list[Message]:
+    def _said(self, row: int, *, to_user: bool) -> list[Message]:
+        """Return what *row* added to the messages of the agent, or to those of a user played by a model."""
         table = self._replay.table
         kind = table.strings.texts[table.kind[row]]
         name = table.strings.texts[table.name[row]] or ""
-        if kind == "event" and name not in ("user_message", "context_message") and "compact" not in name:
+        if kind == "event" and name not in _SPEECH and "compact" not in name:
             return []
         record = self._replay.payload(row).record
         if kind == "event":
             data = record.data
             if not isinstance(data, dict):
                 data = {"text": data}
+            if name == "synthetic_message":
+                return [Message("user" if to_user else "assistant", data.get("text", data), row)]
             is_system = "compact" in name or data.get("role") in ("system", "developer")
             return [Message("system" if is_system else "user", data.get("text", data), row)]
+        if (record.agent == _SIMULATED_USER) != to_user:
+            # Of the other side of the dialogue only its words are heard.
+            heard = _words(record.output) if kind == "llm_call" else None
+            return [Message("user", heard, row)] if heard else []
         if kind == "llm_call":
             content = record.output if record.output is not None else record.tool_calls
             return [Message("assistant", content, row)] if content is not None else []
@@ -280,7 +302,7 @@ class Looking:
         table = self._replay.table
         call, event = table.strings.find("llm_call"), table.strings.find("event")
         points: list[GrowthPoint] = []
-        last: dict[int, int] = {}  # by parent: the prompt of the call before
+        last: dict[tuple[int, int], int] = {}  # by parent and agent: the prompt of the call before
         is_told = False
         for row, kind in enumerate(table.kind):
             if kind == event and "compact" in (table.strings.texts[table.name[row]] or ""):
@@ -288,8 +310,8 @@ class Looking:
             if kind != call:
                 continue
             into = table.input_tokens[row]
-            parent = table.parent[row]
-            is_shrunk = into != UNKNOWN and into < last.get(parent, 0) * _SHRUNK
+            place = (table.parent[row], table.scope[row])
+            is_shrunk = into != UNKNOWN and into < last.get(place, 0) * _SHRUNK
             known = [
                 None if count == UNKNOWN else count
                 for count in (into, table.cache_read_tokens[row], table.output_tokens[row])
@@ -297,7 +319,7 @@ class Looking:
             points.append(GrowthPoint(row, known[0], known[1], known[2], is_told or is_shrunk))
             is_told = False
             if into != UNKNOWN:
-                last[parent] = into
+                last[place] = into
         return points
 
     # -- sums -------------------------------------------------------------------
@@ -435,6 +457,15 @@ def _recorded_messages(payload: Any) -> list[Message]:
         else:
             messages.append(Message("user", item))
     return messages
+
+
+def _words(output: Any) -> str:
+    """Return what an answer says aloud: its text, and neither its thoughts nor what it asks of tools."""
+    if isinstance(output, str):
+        return output
+    blocks = output if isinstance(output, list) else []
+    texts = [each.get("text") for each in blocks if isinstance(each, dict) and each.get("type") == "text"]
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _part_sizes(message: Message) -> list[tuple[str, int]]:

@@ -152,6 +152,46 @@ class TestWithoutATape:
         with Replay.open(path) as replay:
             assert [message.content for message in replay.context(3).messages] == ["so far", "new"]
 
+    def test_what_a_call_before_was_sent_is_where_it_begins(self, tmp_path: Path) -> None:
+        sent = [{"role": "user", "content": "afresh"}]
+        path = write(
+            tmp_path / "run.jsonl",
+            start(),
+            llm(1, 1, output="old"),
+            llm(2, 2, input=sent, output="new"),
+            tool(3, 3, output="found"),
+            llm(4, 4),
+        )
+        with Replay.open(path) as replay:
+            messages = [(message.role, message.content) for message in replay.context(3).messages]
+            assert messages == [("user", "afresh"), ("assistant", "new"), ("tool", "found")]
+
+    def test_of_a_user_played_by_a_model_only_the_words_are_heard(self, tmp_path: Path) -> None:
+        thought = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "My bill?"}]
+        path = write(
+            tmp_path / "run.jsonl",
+            start(),
+            event(1, 1, "synthetic_message", data={"text": "Hello"}),
+            llm(2, 2, agent="user", output=None, tool_calls=[{"id": "a", "name": "look"}]),
+            tool(3, 3, agent="user", output="unread"),
+            llm(4, 4, agent="user", output=thought),
+            llm(5, 5, output="Which one?"),
+            llm(6, 6, agent="user", output="The last."),
+            llm(7, 7),
+        )
+        with Replay.open(path) as replay:
+            to_agent = [(each.role, each.content) for each in replay.context(6).messages]
+            to_user = [each.role for each in replay.context(5).messages]
+            added = replay.context(6, difference=True)
+        assert to_agent == [
+            ("assistant", "Hello"),
+            ("user", "My bill?"),
+            ("assistant", "Which one?"),
+            ("user", "The last."),
+        ]
+        assert to_user == ["user", "assistant", "tool", "assistant", "user"]
+        assert [each.role for each in added.messages] == ["assistant", "user"]
+
     def test_there_is_no_call(self, tmp_path: Path) -> None:
         with Replay.open(write(tmp_path / "run.jsonl", start(), tool(1))) as replay:
             assert (replay.context(0).row, replay.context(0).source) == (None, "none")
@@ -211,6 +251,14 @@ class TestTotals:
             (2, 300, True),
             (4, None, True),
         ]
+
+    def test_growth_takes_no_other_agent_s_prompt_for_a_cut(self, tmp_path: Path) -> None:
+        prompts = [(900, None), (300, "user"), (950, None), (320, "user")]
+        calls = [
+            llm(n, n, input_tokens=into, agent=agent_name) for n, (into, agent_name) in enumerate(prompts, 1)
+        ]
+        with Replay.open(write(tmp_path / "run.jsonl", start(), *calls)) as replay:
+            assert [point.is_compacted for point in replay.growth()] == [False] * 4
 
 
 def _values() -> st.SearchStrategy[Any]:

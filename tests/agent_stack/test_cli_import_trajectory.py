@@ -24,7 +24,7 @@ class TestImportTrajectory:
     def test_of_a_directory_writes_every_run(self, cli: Cli) -> None:
         shape = cli("import", "trajectory", DATA, "--json").json()
         assert shape["kind"] == "trajectory"
-        assert len(shape["sessions"]) == 19
+        assert len(shape["sessions"]) == 21
 
     def test_in_another_format_than_named_is_one_sentence(self, cli: Cli) -> None:
         result = cli("import", "trajectory", DATA / "atif-hand-made.json", "--format", "tau2")

@@ -32,6 +32,8 @@ def render_row(replay: Replay, row: StepRow, width: int, *, is_here: bool = Fals
         glyph, style = "◌", "warn"
     figures = _figures(row)
     line.add(glyph, style).add(" ").add(row.name or "?", "error_bold" if row.is_error else style, _NAME)
+    if row.agent == "user" and row.type != "event":  # a user played by a model; see docs/importers.md
+        line.add(" as user", "dim")
     for text, piece_style in row_words(replay, row):
         room = width - figures.width - 2 - line.width
         if room > 3 and text:

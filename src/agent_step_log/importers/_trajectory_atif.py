@@ -75,6 +75,7 @@ def _take(found: Trajectory, step: dict[str, Any], model: str | None) -> None:
             asked,
             _tokens(step.get("metrics")),
             ts=ts,
+            cost_usd=as_dict(step.get("metrics")).get("cost_usd"),
         )
     else:
         found.said(source, step.get("message"), ts)

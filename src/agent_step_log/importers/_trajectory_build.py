@@ -14,7 +14,15 @@ from typing import Any
 
 from agent_step_log._records import Event, LlmCall, StepStart, ToolCall
 from agent_step_log.importers._runs import Run, at_line, error_message
-from agent_step_log.importers._transcripts import as_count, as_dict, as_list, as_name, as_text, elapsed_ms
+from agent_step_log.importers._transcripts import (
+    as_amount,
+    as_count,
+    as_dict,
+    as_list,
+    as_name,
+    as_text,
+    elapsed_ms,
+)
 
 __all__ = ["Asked", "Tokens", "Trajectory", "asked_in", "tokens_of", "words_of"]
 
@@ -133,11 +141,13 @@ class Trajectory:
         ts: float | None = None,
         duration_ms: float | None = None,
         agent: str | None = None,
+        cost_usd: Any = None,
         **more: Any,
     ) -> None:
         """A model answered; its duration is at most the time since what was known last, if not told.
 
         Args:
+            cost_usd: What the format says it cost; anything but an amount is left out.
             more: Other keys of the record.
         """
         before = self._last
@@ -166,7 +176,7 @@ class Trajectory:
             tool_calls=names or None,
             bounds=bounds,
             agent=agent,
-            attrs=at_line(self._place),
+            attrs=at_line(self._place, cost_usd=as_amount(cost_usd)),
         )
         for key, value in more.items():
             setattr(record, key, value)

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 NAME = "inspect"
 
 _DEEPEST = 40
+#: What of a message a model is sent; the rest is the harness's own.
+_SENT = ("role", "content", "tool_calls", "tool_call_id")
 #: Events that are bookkeeping and say nothing about what happened.
 _QUIET = frozenset(
     {"sample_init", "state", "store", "step", "span_begin", "span_end", "sandbox", "logger", "subtask"}
@@ -91,6 +93,8 @@ class _Sample:
             else [evaluation, str(number if isinstance(number, int | str) else place), str(epoch)]
         )
         self.found = document.new(NAME, *names)
+        self.pool = as_list(sample.get("message_pool"))
+        self.seen: list[Any] = []  # what the model call before was sent
 
     def build(self) -> Trajectory:
         found, header, sample = self.found, self.header, self.sample
@@ -166,7 +170,31 @@ class _Sample:
             request_model=plain if slash and plain != model else None,
             error=error,
             error_type="model_error" if error is not None else None,
+            input=self._prompt(event),
         )
+
+    def _prompt(self, event: dict[str, Any]) -> list[dict[str, Any]] | None:
+        """Return what a call was sent; None where that is what went before, which the steps tell.
+
+        An agent's call repeats the one before it with the answer and the results of tools added. That
+        of a grader, of another agent or after a history was cut does not.
+        """
+        sent = as_list(event.get("input"))
+        for reference in as_list(event.get("input_refs")):
+            match reference:
+                case [int(first), int(last)] if 0 <= first <= last:
+                    sent = [*sent, *self.pool[first:last]]
+        messages = [
+            {key: message.get(key) for key in _SENT if message.get(key)} for message in map(as_dict, sent)
+        ]
+        before, self.seen = self.seen, messages
+        added = messages[len(before) :]
+        is_more = messages[: len(before)] == before
+        if is_more and before and all(each.get("role") in ("assistant", "tool") for each in added):
+            return None
+        if not before and len(messages) == 1 and isinstance(self.sample.get("input"), str):
+            return None
+        return [self._text(message) for message in messages] or None
 
     def _tool(self, event: dict[str, Any]) -> None:
         asked = Asked(

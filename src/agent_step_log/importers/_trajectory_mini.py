@@ -87,6 +87,7 @@ def _take(found: Trajectory, message: dict[str, Any], model: str | None) -> None
             ts=at,
             stop_reason=as_name(choice.get("finish_reason")),
             request_id=as_name(response.get("id")),
+            cost_usd=extra.get("cost"),
         )
     elif role == "tool" or (role == "user" and found.is_waiting):
         code = extra.get("returncode")

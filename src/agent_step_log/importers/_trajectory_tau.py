@@ -112,7 +112,13 @@ def _take_message(found: Trajectory, message: dict[str, Any], models: dict[str, 
             found.event(name, {"text": words_of(content)}, ts)
             return
         found.answered(
-            models[role], blocks_of(content), asked, tokens, ts=ts, agent="user" if role == "user" else None
+            models[role],
+            blocks_of(content),
+            asked,
+            tokens,
+            ts=ts,
+            agent="user" if role == "user" else None,
+            cost_usd=message.get("cost"),
         )
     elif role == "tool":
         for one in map(as_dict, as_list(message.get("tool_messages")) or [message]):

@@ -240,6 +240,13 @@ def as_count(value: Any) -> int | None:
     return value if 0 <= value <= COUNT_LIMIT else None
 
 
+def as_amount(value: Any) -> float | int | None:
+    """Return *value* if it can be a sum of money; 0 is what tools write that did not count."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 < value <= COUNT_LIMIT else None
+
+
 def as_dict(value: Any) -> dict[str, Any]:
     """Return *value*, or an empty object in place of what is none."""
     return value if isinstance(value, dict) else {}

@@ -19,6 +19,7 @@ DATA = Path(__file__).parents[2] / "data" / "trajectories"
 #: Each file, the format it is told to be in, and its runs.
 FILES = {
     "humanevalfix-python-0.traj": ("swe-agent", 1),
+    "pydicom__pydicom-1458.traj": ("swe-agent", 1),
     "function_calling_simple.traj": ("swe-agent", 1),
     "local.traj.json": ("mini-swe-agent", 1),
     "github_issue.traj.json": ("mini-swe-agent", 1),
@@ -26,6 +27,7 @@ FILES = {
     "tau-bench-excerpt.json": ("tau-bench", 2),
     "tau-bench-suitcases.json": ("tau-bench", 2),
     "tau2-excerpt.json": ("tau2", 1),
+    "tau2-booking-excerpt.json": ("tau2", 1),
     "log_message_deduplication.eval": ("inspect", 1),
     "log_streaming.eval": ("inspect", 4),
     "retry-2-then-success.eval": ("inspect", 1),
@@ -308,6 +310,7 @@ class TestAtif:
         assert (first.model, first.input_tokens, first.output_tokens) == ("m-1", 100, 20)
         assert (first.cache_read_tokens, first.reasoning_tokens) == (60, 5)
         assert "prompt_token_ids" not in first.usage
+        assert [record.attrs.get("cost_usd") for record in (first, last)] == [0.01, None]
         assert (last.model, last.ts - first.ts) == ("m-2", 6.0)
         assert [step.name for step in done.steps("event")] == ["user_message", "context_message"]
 
