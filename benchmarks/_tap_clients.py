@@ -22,8 +22,9 @@ class Read(NamedTuple):
     """How one stream was read.
 
     Attributes:
-        first_s: Seconds from the call to the first chunk of the body.
-        whole_s: Seconds from the call until it was read and closed.
+        first_s: Seconds from the call to the first chunk of the body, without what the server took to
+            think, as its answer's header ``thought`` says.
+        whole_s: Seconds from the call until it was read and closed; without the same.
         cpu_s: CPU seconds this thread took for it all.
         chunks: Chunks that came.
     """
@@ -44,6 +45,11 @@ class Client(Protocol):
         """Close the connection."""
 
 
+def _read(response: Any, start: float, first: float, end: float, cpu_s: float, chunks: int) -> Read:
+    thought = float(response.headers["thought"])
+    return Read(first - start - thought, end - start - thought, cpu_s, chunks)
+
+
 class _Httpx:
     def __init__(self, library: str) -> None:
         self._client: Any = import_module(library).Client(timeout=60)
@@ -56,7 +62,7 @@ class _Httpx:
                 if not chunks:
                     first = perf_counter()
                 chunks += 1
-        return Read(first - start, perf_counter() - start, thread_time() - cpu, chunks)
+        return _read(response, start, first, perf_counter(), thread_time() - cpu, chunks)
 
     def close(self) -> None:
         self._client.close()
@@ -78,7 +84,7 @@ class _AsyncHttpx:
                 if not chunks:
                     first = perf_counter()
                 chunks += 1
-        return Read(first - start, perf_counter() - start, thread_time() - cpu, chunks)
+        return _read(response, start, first, perf_counter(), thread_time() - cpu, chunks)
 
     def close(self) -> None:
         self._runner.run(self._client.aclose())
@@ -104,7 +110,7 @@ class _Aiohttp:
                 if not chunks:
                     first = perf_counter()
                 chunks += ends_chunk
-        return Read(first - start, perf_counter() - start, thread_time() - cpu, chunks)
+        return _read(response, start, first, perf_counter(), thread_time() - cpu, chunks)
 
     def close(self) -> None:
         self._runner.run(self._session.close())
@@ -125,7 +131,7 @@ class _Requests:
                 if not chunks:
                     first = perf_counter()
                 chunks += 1
-        return Read(first - start, perf_counter() - start, thread_time() - cpu, chunks)
+        return _read(response, start, first, perf_counter(), thread_time() - cpu, chunks)
 
     def close(self) -> None:
         self._session.close()

@@ -38,7 +38,9 @@ class PerChunk(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """Wall milliseconds from the call, medians; *added*: the median of the differences inside a round.
+    """Wall milliseconds from the call, but for the server's own; medians.
+
+    *added* is the median of the differences inside a round.
 
     Attributes:
         first, added_first: Until the first chunk of the answer is in the caller's hands.

@@ -7,7 +7,9 @@
         &gap_ms=MS    wait between two events
     POST /v1/chat/completions?turn=K       the K-th list of events of TURNS, a file of msgpack
 
-A request's body is read and thrown away. One connection serves many requests.
+A request's body is read and thrown away. One connection serves many requests. An answer's header
+``thought`` tells the seconds from the request's last byte to the answer's first: a sleep of 20 ms takes
+20 to 21, and that is not the client's.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -33,7 +36,10 @@ _EVENT = (
     '"system_fingerprint":"fp_1bb46167f9","choices":[{{"index":0,"delta":{{"content":" {}"}},"logprobs":null,'
     '"finish_reason":null}}]}}\n\n'
 )
-_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+    b"transfer-encoding: chunked\r\nthought: %.6f\r\n\r\n"
+)
 _BLOCK = 64 * 1024  # bytes written at once
 
 
@@ -74,9 +80,10 @@ class _Streams:
             writer.close()
 
     async def _answer(self, writer: asyncio.StreamWriter, query: dict[str, str]) -> None:
+        received = perf_counter()
         await asyncio.sleep(float(query.get("wait_ms", 0)) / 1000)
         gap = float(query.get("gap_ms", 0)) / 1000
-        held = bytearray(_HEAD)
+        held = bytearray(_HEAD % (perf_counter() - received))
         for event in self._events(query):
             held += event
             if gap or len(held) >= _BLOCK:

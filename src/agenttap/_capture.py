@@ -4,7 +4,7 @@ A hook calls, in this order and each from whatever thread the client uses:
 
     begin (in `_active`)   the request is about to be sent; None: not of interest, leave it alone
     request_chunk          a piece of a request body that the caller streams
-    announce               the request has left, or must wait for a connection: the time to note that it began
+    announce               the caller waits, for a connection or the answer: the time to note that it began
     request_sent           the request has left and the caller waits: the time to write it down
     response               status and headers have come
     chunk                  bytes of the body, as the client got them
@@ -87,6 +87,7 @@ class Capture:
         t_request, t_headers, t_first_byte, t_end: `perf_counter` seconds; None: has not happened.
         chunks: What arrived and was not taken yet: ``(perf_counter seconds, bytes)``.
         is_decoded: The client hands on bytes with their content-encoding undone (aiohttp).
+        is_on_time: An event loop has been asked to call `announce` and `request_sent` soon.
     """
 
     __slots__ = (
@@ -110,6 +111,7 @@ class Capture:
         "http_version",
         "is_attributed",
         "is_decoded",
+        "is_on_time",
         "method",
         "n",
         "place",
@@ -153,7 +155,7 @@ class Capture:
         #: As they came; the recorder makes text of them.
         self.response_headers: list[Any] = []
         self.http_version: str | None = None
-        self.is_decoded = False
+        self.is_decoded = self.is_on_time = False
         self.chunks: list[tuple[float, bytes]] = []
         self.how: How | None = None
         self.error: BaseException | None = None
@@ -182,6 +184,10 @@ class Capture:
                 self.body += data[: MAX_STREAMED_REQUEST - len(self.body)]
         except Exception as error:  # noqa: BLE001  the agent is sending; nothing of ours may stop it
             self.recorder.failed(error)
+
+    def request_headers(self) -> dict[str, str]:
+        """Return the request's headers, their names in lower case."""
+        return {text_of(name).lower(): text_of(value) for name, value in self.headers}
 
     def request_sha256(self) -> bytes:
         """Return the digest of the request's body so far."""
@@ -232,8 +238,9 @@ class Capture:
             self.response_headers = list(headers)
             if self._due < 2:
                 # The answer was faster. Its first chunk goes before our work.
-                self.announce()
                 self._flush_at = 0.0
+                if not self.is_on_time:
+                    self.announce()
         except Exception as error:  # noqa: BLE001
             self.recorder.failed(error)
 

@@ -89,7 +89,7 @@ class Exchange:
     def take_request(self, capture: Capture, redactor: Redactor) -> bytes:
         """Read the request; return its body as the tape may have it."""
         body = bytes(capture.body or b"")
-        sent = {name.lower(): value for name, value in capture.headers}
+        sent = capture.request_headers()
         digest = capture.request_sha256()
         self.body_sha256 = digest.hex()
         self.retry_key = sent.get("amz-sdk-invocation-id", "").encode() or digest

@@ -67,7 +67,7 @@ class RunRecorder:
         self._redactor, self._keeps_content, self._max_body_bytes = redactor, keeps_content, max_body_bytes
         self._on_error = on_error
         self._numbers = count(1)
-        self._known_headers: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        self._known_headers: dict[tuple[str | bytes, str | bytes], list[tuple[str, str]]] = {}
         self._known_urls: dict[str, str] = {}
         writer = os.urandom(4).hex()
         header = {"run_id": run_id, "writer": writer, "recorder": recorder}
@@ -122,7 +122,6 @@ class RunRecorder:
             self._on_error(error)
 
     def _begun(self, capture: Capture) -> None:
-        capture.headers = [(text_of(name), text_of(value)) for name, value in capture.headers]
         line: dict[str, Any] = {
             "type": "start",
             "n": capture.n,
@@ -148,7 +147,7 @@ class RunRecorder:
             kept = known[url] = self._redactor.url(url)
         return kept
 
-    def _clean_headers(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    def _clean_headers(self, headers: list[tuple[str | bytes, str | bytes]]) -> list[tuple[str, str]]:
         known = self._known_headers
         kept: list[tuple[str, str]] = []
         for header in headers:
@@ -156,7 +155,8 @@ class RunRecorder:
             if found is None:
                 if len(known) >= _MAX_KNOWN:
                     known.clear()
-                found = known[header] = self._redactor.headers([header])
+                name, value = header
+                found = known[header] = self._redactor.headers([(text_of(name), text_of(value))])
             kept += found
         return kept
 

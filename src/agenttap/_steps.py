@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from agent_step_log import LlmStep
-from agenttap._capture import text_of
 
 if TYPE_CHECKING:
     from agent_step_log import Failure, StepLog
@@ -95,8 +94,7 @@ class StepWriter:
             return True
         if not self._waiting:
             return False
-        sent = {text_of(name).lower(): text_of(value) for name, value in capture.headers}
-        key = sent.get("amz-sdk-invocation-id", "").encode() or capture.request_sha256()
+        key = capture.request_headers().get("amz-sdk-invocation-id", "").encode() or capture.request_sha256()
         with self._lock:
             return any(waiting.key == key for waiting in self._waiting)
 

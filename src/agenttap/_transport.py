@@ -64,9 +64,7 @@ class _Tapping:
         if capture is None:
             return await self._inner.handle_async_request(request)
         tees = tees_of(sys.modules[library])
-        return await async_send(
-            request, capture, tees, self._inner, lambda: self._inner.handle_async_request(request)
-        )
+        return await async_send(request, capture, tees, lambda: self._inner.handle_async_request(request))
 
     def close(self) -> None:
         """Close the inner transport, and the tap if it was made here."""

@@ -91,16 +91,11 @@ class _Library:
             capture = self._begin(req)
             if capture is None:
                 return await original(connector, req, *args, **kwargs)
-            # A connection that is there already is had without waiting.
-            soon = announce_soon(capture)
             try:
                 return await original(connector, req, *args, **kwargs)
             except BaseException as error:
                 _end_failed(capture, req, error)
                 raise
-            finally:
-                if soon is not None:
-                    soon.cancel()
 
         return connect
 
@@ -133,7 +128,7 @@ class _Library:
             capture = _mark_of(req)
             if not capture:
                 return await original(req, writer, *args, **kwargs)
-            untee = _tee_writer(writer, capture) if self._whole_body(req) is None else None
+            untee = None if type(capture.body) is bytes else _tee_writer(writer, capture)
             try:
                 result = await original(req, writer, *args, **kwargs)
             finally:
@@ -183,6 +178,8 @@ class _Library:
                 is_streamed=body is None,
             )
             setattr(req, MARK, capture or False)
+            if capture is not None:
+                announce_soon(capture)
         except Exception:  # noqa: BLE001  a request of another shape is not ours
             return None
         return capture

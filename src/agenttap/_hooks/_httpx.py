@@ -15,7 +15,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from agenttap._active import begin
-from agenttap._hooks._waiting import async_sent, sent
+from agenttap._hooks._waiting import announce_soon, async_sent, sent
 from agenttap._hooks._wrapping import how_of, is_ours, replace, unbound
 from agenttap.errors import HookError
 
@@ -69,9 +69,7 @@ def _async_method(original: Any, module: ModuleType) -> Any:
         capture = begin_request(request, module.__name__)
         if capture is None:
             return await original(self, request, *args, **kwargs)
-        return await async_send(
-            request, capture, tees, self, lambda: original(self, request, *args, **kwargs)
-        )
+        return await async_send(request, capture, tees, lambda: original(self, request, *args, **kwargs))
 
     return handle_async_request
 
@@ -101,13 +99,12 @@ def send(request: Any, capture: Capture, tees: Tees, transport: Any, pass_on: Ca
 
 
 async def async_send(
-    request: Any, capture: Capture, tees: Tees, transport: Any, pass_on: Callable[[], Awaitable[Any]]
+    request: Any, capture: Capture, tees: Tees, pass_on: Callable[[], Awaitable[Any]]
 ) -> Any:
     """Like `send`, for an asynchronous transport."""
     stream = request.stream
     try:
-        if _connects(transport):
-            capture.announce()
+        announce_soon(capture)
         request.stream = tees.async_request(stream, capture)
         response = await pass_on()
     except BaseException as error:

@@ -11,15 +11,15 @@ from asyncio import get_running_loop
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asyncio import Handle
-
     from agenttap._capture import Capture
 
 __all__ = ["announce_soon", "async_sent", "sent"]
 
-#: Seconds an answer is waited for before the work begins. What a kill in them takes is the request's
-#: body; that it began is noted at once.
+#: Seconds an answer is waited for before the request is written down. What a kill in them takes is
+#: its body.
 PATIENCE_S = 0.005
+#: The same for the line that it began, where an event loop can be asked; a thread writes it at once.
+ANNOUNCE_S = 0.001
 
 
 def sent(capture: Capture, sock: Any) -> None:
@@ -34,24 +34,21 @@ def sent(capture: Capture, sock: Any) -> None:
         capture.request_sent()
 
 
+def announce_soon(capture: Capture) -> None:
+    """The running task is about to wait: for a connection, or for the answer."""
+    try:
+        get_running_loop().call_later(ANNOUNCE_S, capture.announce)
+        capture.is_on_time = True
+    except RuntimeError:  # trio
+        capture.announce()
+
+
 def async_sent(capture: Capture) -> None:
     """The request has left, and the running task is about to wait for the answer."""
     try:
-        loop = get_running_loop()
-        # Not now: uvloop sends what is written when the tasks have had their turn.
-        loop.call_soon(capture.announce)
-        loop.call_later(PATIENCE_S, capture.request_sent)
-    except RuntimeError:  # trio
-        capture.request_sent()
-
-
-def announce_soon(capture: Capture) -> Handle | None:
-    """Note that the exchange has begun as soon as the running task waits; to be cancelled if it does not."""
-    try:
-        return get_running_loop().call_soon(capture.announce)
+        get_running_loop().call_later(PATIENCE_S, capture.request_sent)
     except RuntimeError:
-        capture.announce()
-        return None
+        capture.request_sent()
 
 
 def _is_readable(sock: Any) -> bool:

@@ -49,10 +49,12 @@ class Kept:
 class KeepingTap:
     """On while entered."""
 
-    def __init__(self, on_sent: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, on_sent: Callable[[], None] = lambda: None, on_begun: Callable[[], None] = lambda: None
+    ) -> None:
         self.exchanges: list[Kept] = []
         self.failures: list[BaseException] = []
-        self._on_sent = on_sent
+        self._on_sent, self._on_begun = on_sent, on_begun
         self.wants = True
 
     def begin(
@@ -77,6 +79,7 @@ class KeepingTap:
 
     def begun(self, capture: Capture) -> None:
         self._kept(capture, "begun")
+        self._on_begun()
 
     def sent(self, capture: Capture) -> None:
         kept = self._kept(capture, "sent")

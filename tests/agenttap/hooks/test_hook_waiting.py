@@ -102,6 +102,21 @@ class TestWhenTheRequestIsTaken:
 
         assert [kept.told for kept in tap.exchanges] == [["begun", "sent", "ended"]] * 2
 
+    def test_that_it_began_is_noted_sooner(
+        self, server: RawServer, read: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_waiting, "PATIENCE_S", 30.0)
+
+        def answer(peer: Peer, asked: Asked) -> None:
+            peer.wait()
+            plain(b"{}")(peer, asked)
+
+        url = server.on("/", answer)
+        with KeepingTap(on_begun=server.go) as tap:
+            read([url, url], lambda: None)
+
+        assert [kept.told for kept in tap.exchanges] == [["begun", "sent", "ended"]] * 2
+
     def test_after_the_first_chunk_where_that_is_faster(
         self, server: RawServer, read: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -117,8 +132,9 @@ class TestWhenTheRequestIsTaken:
         with KeepingTap() as tap:
             read([first, url], on_piece)
 
-        # The last one may bring the end with it.
-        assert [each[:2] for each in told[1:]] == [["begun"], ["begun", "sent"]]
+        assert "sent" not in told[1]
+        # It may bring the end with it.
+        assert told[2][:2] == ["begun", "sent"]
         assert tap.exchanges[-1].told == ["begun", "sent", "ended"]
         assert tap.exchanges[-1].pieces == PIECES
 
