@@ -93,12 +93,19 @@ _HINTS = {
 _PROMPTS = {"command": ":", "find": "/", "filter": "filter: ", "run": "compare with RUN or FILE[:RUN]: "}
 
 
+class Room(Container):
+    """Holds other widgets, and draws nothing itself."""
+
+    BLANK = True
+
+
 class ReplayApp(App[int]):
     """The debugger on one run.
 
     Args:
         replay: The run; may still be being read.
         keymap: Key to action or line of commands.
+        on_loaded: Called when all that stays as long as the screen has been loaded. Default: nothing is.
     """
 
     ENABLE_COMMAND_PALETTE = False
@@ -125,13 +132,16 @@ class ReplayApp(App[int]):
     Prompt { width: 1fr; }
     """
 
-    def __init__(self, replay: Replay, keymap: Keymap) -> None:
+    def __init__(
+        self, replay: Replay, keymap: Keymap, *, on_loaded: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.animation_level = "none"
         self.replay = replay
         self.navigator = Navigator(replay)
         self.keymap = keymap
+        self._on_loaded = on_loaded
         self.shown = ShownRows(replay)
         self.tab = 0
         self.message = ""
@@ -156,8 +166,8 @@ class ReplayApp(App[int]):
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
         yield LineBar(id="head")
-        with Container(id="body"):
-            with Container(id="left"):
+        with Room(id="body"):
+            with Room(id="left"):
                 yield StepList(self.replay, self.shown, id="steps")
                 yield LineBar(id="legend")
                 yield GrowthView(self.replay, id="growth")
@@ -166,7 +176,7 @@ class ReplayApp(App[int]):
                 yield TextPane(id="pane")
         yield LineBar(id="message")
         yield LineBar(id="hints")
-        with Container(id="asking"):
+        with Room(id="asking"):
             yield LineBar(id="label")
             yield Prompt(id="prompt")
 
@@ -795,6 +805,8 @@ class ReplayApp(App[int]):
         if await asyncio.to_thread(_has_prices):
             self.steps.has_prices = True
             self.steps.repaint_all()
+        if self._on_loaded is not None:
+            self._on_loaded()
 
     def _take_in(self, *, is_moved: bool, first: int = 0) -> None:
         """Show what has been read since."""

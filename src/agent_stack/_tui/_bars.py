@@ -6,16 +6,15 @@ from typing import Any
 
 from rich.segment import Segment
 from textual.strip import Strip
-from textual.widget import Widget
 from textual.widgets import Input
 
 from agent_stack._render.lines import Line
-from agent_stack._tui._painted import rich_style
+from agent_stack._tui._painted import Direct, rich_style
 
 __all__ = ["LineBar", "Prompt"]
 
 
-class LineBar(Widget):
+class LineBar(Direct):
     """One `Line`, with another at its right margin as long as both fit."""
 
     def __init__(self, **options: Any) -> None:
@@ -25,15 +24,17 @@ class LineBar(Widget):
 
     def show(self, line: Line, right: Line | None = None) -> None:
         """Show *line* from now on; *right*: at the margin, None for what is there."""
+        before = self.line.pieces, self.right.pieces
         self.line = line
         if right is not None:
             self.right = right
-        self.refresh()
+        # What did not change is not drawn: the toolkit goes through all that lies between what did.
+        if before != (self.line.pieces, self.right.pieces):
+            self.refresh()
 
     def show_right(self, right: Line) -> None:
         """Show *right* at the margin."""
-        self.right = right
-        self.refresh()
+        self.show(self.line, right)
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002  the toolkit's
         """Draw it."""

@@ -16,6 +16,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from agent_stack._screen import STYLES
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from agent_stack._render.lines import Line
 
-__all__ = ["Painted", "rich_style"]
+__all__ = ["Direct", "Painted", "rich_style"]
 
 _KEPT = 600  # strips: some screens' worth
 
@@ -35,7 +36,28 @@ def rich_style(name: str) -> Style:
     return Style.parse(STYLES.get(name, name) or "none")
 
 
-class Painted(ScrollView, inherit_bindings=False, can_focus=True):
+class Direct(Widget):
+    """A widget whose lines are on the screen as `render_line` gives them.
+
+    The toolkit lays borders, tints and backgrounds over every line; there are none here, and most of what a
+    key costs went into laying them.
+    """
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines of *crop*."""
+        if any(self.gutter):
+            return super().render_lines(crop)
+        width = self.region.width
+        strips = [self.render_line(y).adjust_cell_length(width) for y in crop.line_range]
+        for each in self.get_line_filters():
+            background = self.background_colors[1]
+            strips = [strip.apply_filter(each, background) for strip in strips]
+        if crop.column_span != (0, width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
+
+
+class Painted(Direct, ScrollView, inherit_bindings=False, can_focus=True):
     """Rows by number, of which one may be the cursor's. Subclasses say what a row looks like.
 
     Attributes:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from agent_stack._render.lines import Line
 from agent_stack._tui._details import TABS
-from agent_stack._tui._painted import Painted, rich_style
+from agent_stack._tui._painted import Direct, Painted, rich_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +55,7 @@ class TextPane(Painted):
         return shown
 
 
-class TabBar(Widget):
+class TabBar(Direct):
     """The names of the panes, the open one in reverse."""
 
     class Chosen(Message):
@@ -74,8 +73,9 @@ class TabBar(Widget):
 
     def show(self, tab: int, result: str = "") -> None:
         """Open *tab*; or *result*, the name of what came of a command."""
-        self.tab, self.result = tab, result
-        self.refresh()
+        if (tab, result) != (self.tab, self.result):
+            self.tab, self.result = tab, result
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002  the toolkit's
         """Draw the names."""
