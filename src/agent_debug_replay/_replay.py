@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
     from agent_debug_replay._context import ContextSize, FileTouch, GrowthPoint, State, Totals
     from agent_debug_replay._outcomes import Context
-    from agent_debug_replay._table import Table
+    from agent_debug_replay._table import Gain, Table
     from agent_step_log import Damage, Record, RunInfo
     from agenttap import TapedExchange
 
 __all__ = ["Change", "Payload", "Replay", "Rows"]
 
 _FIRST_ROWS = 2_000  # enough for any screen
+_MORE_ROWS = 4_000  # read before they are handed over
 _KEPT = 256  # payloads
 _KEPT_BYTES = 32 * 1024 * 1024
 
@@ -73,6 +74,22 @@ class Change(NamedTuple):
 
     kind: Literal["same", "grown", "rotated", "shrunk", "replaced", "gone"]
     added: int = 0
+    changed: tuple[int, ...] = ()
+    is_moved: bool = False
+
+
+class _Read(NamedTuple):
+    """What the thread has for whoever looks: a run, and what its rows are to those looked at so far.
+
+    Attributes:
+        run: To be looked at from now on; None: the one there is, with *gain*.
+        gain: What that one lacks.
+        changed: Rows that say something else.
+        is_moved: Rows have other numbers.
+    """
+
+    run: LoadedRun | None
+    gain: Gain | None = None
     changed: tuple[int, ...] = ()
     is_moved: bool = False
 
@@ -121,7 +138,10 @@ class Replay:
         self._kept_bytes = 0
         self._failure: BaseException | None = None
         self._is_read = threading.Event()
-        self._ready: LoadedRun | None = None  # read by the thread, and not taken over yet
+        self._partly: _Read | None = None  # read by the thread, and not taken over yet
+        self._ready: _Read | None = None  # the same, and the last there will be
+        self._next = 0  # rows from which the thread has more to hand over
+        self._lock = threading.Lock()  # of what the thread hands over, and of the payloads that are kept
         self._is_closed = False
         self._loader, self._run, self._thread = self._load(wait=wait)
         if self._thread is not None:
@@ -135,8 +155,8 @@ class Replay:
             source: A log, a directory, a pattern, or a tape with its log beside it.
             run: Its id, or the beginning or end of it. Default: the run started last.
             wait: Whether to return only when all of it has been read. Else as soon as there is a
-                screenful; a thread reads the rest, and `refresh` takes it over when it is there. Without
-                *run*, a log of several runs may then turn out to be about another one.
+                screenful; a thread reads the rest, and `refresh` takes over what it has read so far. Without
+                *run*, a log of several runs may in the end turn out to be about another one.
 
         Raises:
             RunNotFoundError: There is no such run, or several; the nearest are named.
@@ -170,14 +190,16 @@ class Replay:
             if wait:
                 loader.read()
                 self._is_read.set()
-                return loader, self._chosen(loader), None
+                return loader, self._whole(loader), None
             loader.read(on_block=lambda: not self._has_screenful(loader))
             if loader.progress >= 1.0 or not loader.runs:
                 loader.read()
                 self._is_read.set()
-                return loader, self._chosen(loader), None
-            thread = threading.Thread(target=self._read_on, args=(loader,), name="replay", daemon=True)
-            return loader, self._first_screen(loader), thread
+                return loader, self._whole(loader), None
+            run = self._first_screen(loader)
+            arguments = loader, run.info.run_id
+            thread = threading.Thread(target=self._read_on, args=arguments, name="replay", daemon=True)
+            return loader, run, thread
         except BaseException:
             loader.close()
             raise
@@ -185,6 +207,11 @@ class Replay:
     @staticmethod
     def _has_screenful(loader: Loader) -> bool:
         return any(len(run.table) >= _FIRST_ROWS for run in loader.runs.values())
+
+    def _whole(self, loader: Loader) -> LoadedRun:
+        run = self._chosen(loader)
+        _arranged(run)
+        return run
 
     def _chosen(self, loader: Loader) -> LoadedRun:
         run_id = loader.run_id
@@ -194,8 +221,6 @@ class Replay:
         loader.run_id = run_id
         run = loader.runs[run_id]
         loader.runs = {run_id: run}
-        run.table.arrange()
-        run.changed.clear()
         return run
 
     def _first_screen(self, loader: Loader) -> LoadedRun:
@@ -204,29 +229,48 @@ class Replay:
         if self._asked is not None and loader.run_id is None:
             with suppress(ReplayError):
                 run_id = match_run(self.source, self._asked, dict.fromkeys(loader.runs, 0.0))
-        first = LoadedRun(run_id)
-        first.info = loader.runs[run_id].info
-        first.table = loader.runs[run_id].table.copy()
-        first.table.arrange()
-        return first
+        run = loader.runs[run_id]
+        run.table.arrange()
+        run.changed.clear()
+        self._next = len(run.table) + _MORE_ROWS
+        return _copied(run)
 
-    def _read_on(self, loader: Loader) -> None:
+    def _read_on(self, loader: Loader, run_id: str) -> None:
         def goes_on() -> bool:
             sleep(0)  # let whoever draws go first
+            run = loader.runs[run_id]
+            # Only this thread puts anything there: what is None here stays None.
+            if self._partly is None and len(run.table) >= self._next:
+                read = self._read_so_far(run)
+                with self._lock:
+                    self._partly = read
             return not self._is_closed
 
         try:
             loader.read(on_block=goes_on)
             if not self._is_closed:
                 run = self._chosen(loader)
+                is_other = run.info.run_id != run_id
+                changed, is_moved = _arranged(run)
                 # Else the first look at the end of a long run would have to wait for it.
                 run.sums = Sums(run.table)
                 run.sums.up_to(len(run.table) - 1)
-                self._ready = run
+                with self._lock:
+                    self._ready = _Read(run, None, changed, is_other or is_moved)
         except BaseException as error:  # noqa: BLE001  told to whoever waits
             self._failure = error
         finally:
             self._is_read.set()
+
+    def _read_so_far(self, run: LoadedRun) -> _Read:
+        """Return what *run* has gained since the last time."""
+        before = len(run.table.parent)
+        changed, is_moved = _arranged(run)
+        # Putting all rows in another order takes long: the further the run is, the less often.
+        self._next = len(run.table) * 2 if is_moved else len(run.table) + _MORE_ROWS
+        if is_moved:
+            return _Read(_copied(run), is_moved=True)
+        return _Read(None, run.table.gain(before, changed), changed)
 
     @property
     def is_complete(self) -> bool:
@@ -245,18 +289,37 @@ class Replay:
             Whatever `open` raises, when the thread that reads met it.
         """
         is_read = self._is_read.wait(timeout_s)
-        if self._failure is not None:
-            raise self._failure
-        if self._ready is not None:
-            self._run, self._ready = self._ready, None
-            self._forget()
-            self.revision += 1
+        if is_read:
+            self._take_over()
         return is_read
 
-    def refresh(self) -> Change:
-        """Read what the log has gained since, or take over what the thread of ``wait=False`` has read.
+    def _take_over(self) -> Change:
+        """Take over what the thread has read so far."""
+        if self._failure is not None:
+            raise self._failure
+        before = len(self)
+        with self._lock:
+            last, self._ready = self._ready, None
+            partly, self._partly = self._partly, None
+        read = [each for each in (partly, last) if each is not None]
+        if not read:
+            return Change("same")
+        for each in read:
+            if each.run is not None:
+                self._run = each.run
+            elif last is None and each.gain is not None:
+                self._run.table.take(each.gain)
+                self._run.sums = None
+        is_moved = any(each.is_moved for each in read)
+        changed = () if is_moved else tuple(sorted({row for each in read for row in each.changed}))
+        self._forget(None if is_moved else changed)
+        self.revision += is_moved
+        return Change("grown", len(self) - before, changed, is_moved)
 
-        Rows change here and in `wait`, and nowhere else. While that thread reads, nothing does.
+    def refresh(self) -> Change:
+        """Read what the log has gained since, or take over what the thread of ``wait=False`` has read so far.
+
+        Rows change here and in `wait`, and nowhere else.
         A file that was rotated is read to its end, and then the one that took its place. One
         that got shorter, or was replaced, is read anew.
 
@@ -264,9 +327,7 @@ class Replay:
             LogFormatError, LogTooNewError, OSError: as `open`.
         """
         if not self.is_complete:
-            before = len(self)
-            is_read = self.wait(0)
-            return Change("grown", len(self) - before, (), is_moved=True) if is_read else Change("same")
+            return self._take_over()
         kind = self._what_happened()
         if kind in ("shrunk", "replaced"):
             return self._reload(kind)
@@ -336,7 +397,8 @@ class Replay:
             self._kept_bytes = 0
         else:
             for row in rows:
-                self._kept.pop(row, None)
+                dropped = self._kept.pop(row, None)
+                self._kept_bytes -= _size(dropped) if dropped is not None else 0
 
     # -- the run ----------------------------------------------------------------
 
@@ -436,7 +498,7 @@ class Replay:
         """
         found = self._kept.get(index)
         if found is not None:
-            with suppress(KeyError):  # another thread has just made room
+            with self._lock, suppress(KeyError):  # another thread has just made room
                 self._kept.move_to_end(index)
             return found
         table = self._run.table
@@ -446,11 +508,13 @@ class Replay:
             self._record(table.begin_file[index], table.begin_offset[index], table.begin_length[index]),
             self._record(table.file[index], table.offset[index], table.length[index]),
         )
-        self._kept[index] = found
-        self._kept_bytes += _size(found)
-        while len(self._kept) > _KEPT or (self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1):
-            _, dropped = self._kept.popitem(last=False)
-            self._kept_bytes -= _size(dropped)
+        with self._lock:
+            if index not in self._kept:
+                self._kept_bytes += _size(found)
+            self._kept[index] = found
+            while len(self._kept) > _KEPT or (self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1):
+                _, dropped = self._kept.popitem(last=False)
+                self._kept_bytes -= _size(dropped)
         return found
 
     def lines(self, index: int) -> list[bytes]:
@@ -544,6 +608,22 @@ class Replay:
     def state(self, index: int) -> State:
         """Return the state of the run as of row *index*."""
         return self._looking.state(index)
+
+
+def _copied(run: LoadedRun) -> LoadedRun:
+    copied = LoadedRun(run.info.run_id)
+    copied.info = run.info
+    copied.table = run.table.copy()
+    return copied
+
+
+def _arranged(run: LoadedRun) -> tuple[tuple[int, ...], bool]:
+    """Put what *run* has gained in order; return the rows before that say something else, and whether they moved."""
+    before = len(run.table.parent)
+    is_moved = run.table.arrange(before)
+    changed = tuple(sorted(row for row in run.changed if row < before))
+    run.changed.clear()
+    return changed, is_moved
 
 
 def _size(payload: Payload) -> int:

@@ -12,14 +12,14 @@ from array import array
 from itertools import pairwise
 from math import nan
 from operator import le
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agent_step_log.limits import TRUNCATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ERROR", "IN_FLIGHT", "RETRY", "UNCOUNTED", "UNKNOWN", "Head", "Strings", "Table"]
+__all__ = ["ERROR", "IN_FLIGHT", "RETRY", "UNCOUNTED", "UNKNOWN", "Gain", "Head", "Strings", "Table"]
 
 #: In a column of counts: not known. No recorded count is this low.
 UNKNOWN = -(1 << 62)
@@ -128,16 +128,13 @@ class _Places:
             else:
                 self._more[step] = row
 
-    def move(self, places: Sequence[int]) -> None:
-        """Rows were put elsewhere: row n is now *places*[n]."""
-        self._rows = array("i", [places[row - 1] + 1 if row else 0 for row in self._rows])
-        self._more = {step: places[row] for step, row in self._more.items()}
-
-    def copy(self) -> _Places:
-        """Return a copy."""
-        copied = _Places()
-        copied._rows, copied._more, copied._highest = self._rows[:], dict(self._more), self._highest
-        return copied
+    def moved(self, places: Sequence[int]) -> _Places:
+        """Return what is here when rows were put elsewhere: row n is now *places*[n]."""
+        found = _Places()
+        found._rows = array("i", [places[row - 1] + 1 if row else 0 for row in self._rows])
+        found._more = {step: places[row] for step, row in self._more.items()}
+        found._highest = self._highest
+        return found
 
 
 #: Column and the type code of its array. `told` in Unix seconds: when its first line was written; rows are
@@ -173,6 +170,18 @@ _COLUMNS = {
 #: A row whose ending says something else of these than its beginning may have to move.
 _PLACING = frozenset({"parent_step", "parent_writer", "agent"})
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+_ALL = (*_COLUMNS, "parent", "depth", "scope")
+
+
+class Gain(NamedTuple):
+    """What a table has more than a copy of it: columns from row *first* on, and rows before it anew."""
+
+    first: int
+    added: dict[str, array[Any]]
+    changed: tuple[int, ...]
+    values: dict[str, list[Any]]
 
 
 class Table:
@@ -220,13 +229,34 @@ class Table:
         return len(self.step)
 
     def copy(self) -> Table:
-        """Return a copy that shares its texts."""
+        """Return its rows as they are, to be looked at while this one is added to.
+
+        Texts are shared, and so is where steps are, until rows move here: a copy may be told of rows it does
+        not have yet.
+        """
         copied = Table(self.strings)
-        for name in (*_COLUMNS, "parent", "depth", "scope"):
+        for name in _ALL:
             setattr(copied, name, getattr(self, name)[:])
-        copied._awaited = set(self._awaited)
-        copied._places = {writer: places.copy() for writer, places in self._places.items()}
+        copied._places = self._places
         return copied
+
+    def gain(self, first: int, changed: Sequence[int]) -> Gain:
+        """Return what a copy of *first* rows lacks, of which *changed* say something else now.
+
+        All rows must have been arranged, and those before *first* not moved.
+        """
+        added = {name: getattr(self, name)[first:] for name in _ALL}
+        values = {name: [getattr(self, name)[row] for row in changed] for name in _COLUMNS} if changed else {}
+        return Gain(first, added, tuple(changed), values)
+
+    def take(self, gain: Gain) -> None:
+        """Take in what the table this is a copy of has gained."""
+        for name, values in gain.values.items():
+            column = getattr(self, name)
+            for row, value in zip(gain.changed, values, strict=True):
+                column[row] = value
+        for name, added in gain.added.items():
+            getattr(self, name).extend(added)
 
     def row_of(self, step: int, writer: str | None = None) -> int:
         """Return the row of a step; -1 if there is none."""
@@ -548,8 +578,8 @@ class Table:
     def _permute(self, order: Sequence[int], places: Sequence[int]) -> None:
         for name, code in _COLUMNS.items():
             setattr(self, name, array(code, map(getattr(self, name).__getitem__, order)))
-        for each in self._places.values():
-            each.move(places)
+        # Others by now: a copy that was taken before keeps those that tell its rows.
+        self._places = {writer: each.moved(places) for writer, each in self._places.items()}
 
 
 def _are_different(heads: Sequence[Head]) -> bool:

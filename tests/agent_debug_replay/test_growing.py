@@ -1,0 +1,84 @@
+"""A run looked at while a thread still reads it: what is there is right, and in the end all of it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_debug_replay import Replay
+from tests.agent_debug_replay.replay_logs import begun, line, start, tool
+
+if TYPE_CHECKING:
+    from agent_debug_replay import StepRow
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> str:
+    """A log of nested, overlapping and late steps, long enough to be read in many parts."""
+    count = draw(st.integers(80, 160))
+    records: list[tuple[float, dict[str, Any]]] = []
+    for step in range(1, count):
+        at = float(step)
+        parent = draw(st.one_of(st.none(), st.integers(1, step))) if step > 1 else None
+        above = {} if parent in (None, step) else {"parent": parent}
+        writer = draw(st.sampled_from([None, None, None, "w2"]))
+        whose = {} if writer is None else {"writer": writer}
+        if draw(st.booleans()):
+            records.append((at, begun(step, at, **above, **whose)))
+            at += draw(st.sampled_from([0.5, 0.5, 40.0]))
+        late = draw(st.sampled_from([0.0, 0.0, 0.0, 9.0]))
+        records.append((at + late, tool(step, at, **above, **whose)))
+    records.sort(key=lambda each: each[0])
+    return "".join(map(line, [start(), *(record for _, record in records)]))
+
+
+class TestGrowing:
+    @settings(max_examples=30, deadline=None)
+    @given(text=logs())
+    def test_every_part_is_right_and_the_last_is_all(self, text: str) -> None:
+        with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("agent_debug_replay._scan._CHUNK", 1_000)
+            patch.setattr("agent_debug_replay._replay._FIRST_ROWS", 5)
+            patch.setattr("agent_debug_replay._replay._MORE_ROWS", 3)
+            path = Path(folder) / "run.jsonl"
+            path.write_text(text, encoding="utf-8")
+            with Replay.open(path, wait=False) as replay:
+                while not replay.is_complete:
+                    before, revision = list(replay.rows), replay.revision
+                    change = replay.refresh()
+                    after = list(replay.rows)
+                    assert len(after) == len(before) + change.added
+                    assert change.is_moved == (replay.revision > revision)
+                    if not change.is_moved:
+                        told = [row for row in range(len(before)) if _told(before[row]) != _told(after[row])]
+                        assert set(told) <= set(change.changed)
+                    for row in after[:: max(len(after) // 7, 1)]:
+                        assert replay.index_of(row.step, row.writer) == row.row
+                        assert replay.payload(row.row).record.step == row.step
+                with Replay.open(path) as whole:
+                    assert list(replay.rows) == list(whole.rows)
+
+    def test_rows_come_before_all_is_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("agent_debug_replay._replay._FIRST_ROWS", 10)
+        monkeypatch.setattr("agent_debug_replay._replay._MORE_ROWS", 10)
+        monkeypatch.setattr("agent_debug_replay._scan._CHUNK", 4_000)
+        path = tmp_path / "run.jsonl"
+        path.write_text("".join(map(line, [start(), *(tool(n, n) for n in range(1, 3_000))])))
+        seen = []
+        with Replay.open(path, wait=False) as replay:
+            while not replay.is_complete:
+                change = replay.refresh()
+                assert not change.is_moved
+                seen.append(len(replay))
+        assert seen == sorted(seen)
+        assert len(set(seen)) > 3
+
+
+def _told(row: StepRow) -> StepRow:
+    """A row but for whether the next one hangs below it: that one may just have come."""
+    return row._replace(has_children=False)
