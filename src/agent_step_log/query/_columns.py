@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["KEYS", "VIEWS", "Column", "typed"]
+__all__ = ["KEYS", "NAMES", "VIEWS", "Column", "typed", "typed_json"]
 
 
 class Column(NamedTuple):
@@ -88,6 +88,9 @@ KEYS = {
     "status": "text",
 }
 
+#: The texts that nearly always are the names of things; see `agent_step_log.query._lines`.
+NAMES = frozenset(key for key, kind in KEYS.items() if kind == "text" and key != "error")
+
 _TYPES = {
     "text": "VARCHAR",
     "int": "BIGINT",
@@ -100,7 +103,14 @@ _TYPES = {
 
 
 def typed(key: str) -> str:
-    """Return SQL for *key* of a line, its raw JSON being the column of that name."""
+    """Return SQL for *key* of a row of `inside.lines`."""
+    if key in NAMES:
+        return f'"{key}"'
+    return typed_json(key)
+
+
+def typed_json(key: str) -> str:
+    """Return SQL for *key*, its raw JSON being the column of that name."""
     raw = f'"{key}"::VARCHAR'
     match KEYS[key]:
         case "text":

@@ -9,8 +9,6 @@ worked out, fails at once inside the engine; what it needs is made ready and it 
 without damage that costs nothing. What has been made is kept until a file changes.
 """
 
-# ruff: noqa: S608  Its SQL is made of names of its own; what users give goes in as parameters.
-
 from __future__ import annotations
 
 import os
@@ -28,10 +26,10 @@ from agent_step_log.errors import LogTooNewError, MissingExtraError
 from agent_step_log.query import _views
 from agent_step_log.query._columns import VIEWS
 from agent_step_log.query._copies import Examined, examine
+from agent_step_log.query._lines import Need, with_lines
 from agent_step_log.query._live import this_machine
 from agent_step_log.query._queries import checked, explained
 from agent_step_log.query._result import Result
-from agent_step_log.query._views import Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -113,10 +111,9 @@ class Logs:
         self._copies: dict[Path, _Copy] = {}
         self._examined: dict[Path, tuple[_Identity, Examined]] = {}
         self._object_bytes = _OBJECT_BYTES
+        self._is_exact = False
         self._copy_count = 0
         self._filled: set[Need] = set()  # tables that hold what the files now say
-        self._read: tuple[tuple[str, str], ...] = ()  # what the engine reads
-        self._made: dict[str, Any] = {}  # schema to the views in it; "lines" to the size it was made for
         self._is_closed = False
         try:
             _require_duckdb()
@@ -211,6 +208,7 @@ class Logs:
             self._engine = None  # what it may read was settled when it was made
         self._files = files
         self._filled = set()
+        self._is_exact = False
         for path in [path for path, copy in self._copies.items() if files.get(path) != copy.identity]:
             self._copies.pop(path).path.unlink(missing_ok=True)
 
@@ -244,12 +242,15 @@ class Logs:
 
         # As lean as can be each time: what the last query needed, this one may not.
         met = self._filled & {Need.OPEN}
-        names = _named_in(query)
-        if "runs" in names:
+        words = _words(query)
+        if _is_about_all(query, words):
+            met.add(Need.COLUMNS)
+        names = _named_in(words)
+        if "runs" in names and ("status" in words or Need.COLUMNS in met):
             met.add(Need.MACHINE)  # costs little, and hardly a log has no run that did not end
         while True:
             try:
-                connection = self._ready(met, names)
+                connection = self._ready(met, names, words)
                 connection.execute(query, params)
             except duckdb.CatalogException as error:
                 if names == list(VIEWS):
@@ -272,6 +273,10 @@ class Logs:
         if isinstance(error, duckdb.InvalidInputException):
             if Need.LATER_FORMAT in text:
                 return self._copy_later_formats()
+            if Need.EXACT in text and not self._is_exact:
+                self._is_exact = True
+                self._filled = set()
+                return None
             for need in Need:
                 if need in text and need not in met:
                     met.add(need)
@@ -284,51 +289,32 @@ class Logs:
             return self._stand_in(path, is_duplicate=_DUPLICATE in text)
         raise explained(error, query) from None
 
-    def _ready(self, met: set[Need], names: Iterable[str]) -> duckdb.DuckDBPyConnection:
-        """Return a connection on which the views *names* stand, made ready for what is in *met*."""
+    def _ready(self, met: set[Need], names: Iterable[str], words: set[str]) -> duckdb.DuckDBPyConnection:
+        """Return a connection on which the views *names* stand, made ready for what is in *met*.
+
+        Their columns that are not among *words* are left out, unless every column is needed.
+        """
         if self._engine is None:
             self._engine = self._opened()
-        engine = self._engine
-        places = self._places()
-        if places != self._read:
-            engine.execute("DELETE FROM inside.files")
-            if places:
-                engine.execute(f"INSERT INTO inside.files VALUES {', '.join(map(_row, places))}")
-            self._read = places
-        connection = engine.cursor()
-        _set_files(connection)
-        if self._made.get("lines") != self._object_bytes:
-            connection.execute(_views.lines_view(object_bytes=self._object_bytes))
-            self._made["lines"] = self._object_bytes
-        self._use_views(connection, met, names)
+        connection = self._engine.cursor()
+        self._set_files(connection)
+        wanted = None if Need.COLUMNS in met else words
+        statements = [_views.view(name, met, SILENT_S, wanted) for name in names]
         if Need.MACHINE in met:
-            for statement in _machine():
-                connection.execute(statement)
-        for need, statements in ((Need.OPEN, _views.open_table()), (Need.HEADERS, _views.headers_table())):
+            statements += _machine()
+        for need, filling in ((Need.OPEN, _views.open_table()), (Need.HEADERS, _views.headers_table())):
             if need in met and need not in self._filled:
-                for statement in statements:
-                    connection.execute(statement)
-                self._filled.add(need)
+                statements += filling
+        for statement in statements:
+            connection.execute(with_lines(statement, object_bytes=self._object_bytes, exact=self._is_exact))
+        self._filled |= met & {Need.OPEN, Need.HEADERS}
         return connection
-
-    def _use_views(self, connection: duckdb.DuckDBPyConnection, met: set[Need], names: Iterable[str]) -> None:
-        """Make those of the views *names* that have not been made for *met*; *connection* sees them."""
-        # To make a view takes as long as a small query. So each state has a schema, and keeps what it has.
-        schema = "_".join(["views", *sorted(need.name.lower() for need in met)])
-        if schema not in self._made:
-            connection.execute(f"CREATE SCHEMA {schema}")
-        done = self._made.setdefault(schema, set())
-        connection.execute(f"USE {schema}")
-        for name in names:
-            if name not in done:
-                connection.execute(_views.view(name, met, SILENT_S))
-        done.update(names)
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 
         engine = duckdb.connect()
-        self._made, self._read, self._filled = {}, (), set()
+        self._filled = set()
         engine.execute(f"SET temp_directory = {_text(self._folder.name)}")
         # Names in a query are views, never variables of the caller.
         engine.execute("SET python_enable_replacements = false")
@@ -343,6 +329,14 @@ class Logs:
             for setting in _SHUT:
                 engine.execute(f"SET {setting}")
         return engine
+
+    def _set_files(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Tell *connection* what to read: variables belong to a connection, tables to all."""
+        places = self._places()
+        read = ", ".join(_text(place) for place, _ in places)
+        originals = ", ".join(f"{_text(place)}: {_text(path)}" for place, path in places if place != path)
+        connection.execute(f"SET VARIABLE _files = [{read}]::VARCHAR[]")
+        connection.execute(f"SET VARIABLE _originals = MAP {{{originals}}}::MAP(VARCHAR, VARCHAR)")
 
     def _places(self) -> tuple[tuple[str, str], ...]:
         """Return what the engine is to read, each with the file it stands for."""
@@ -399,7 +393,7 @@ class Logs:
 
         assert self._engine is not None  # it has been asked
         connection = self._engine.cursor()
-        _set_files(connection)
+        self._set_files(connection)
         files = {place: path for path, (place, _) in zip(self._files, self._places(), strict=True)}
         try:
             return [files[place] for (place,) in connection.execute(statement).fetchall() if place in files]
@@ -414,25 +408,25 @@ _SHUT = (
     "allow_community_extensions = false",
     "lock_configuration = true",
 )
+_STAR = re.compile(r"(?:\b(?:select|distinct)|[,.])\s*\*", re.IGNORECASE)
 _DECOMPRESSING = re.compile(r"gzip|zstd|compress|frame|checksum|corrupt", re.IGNORECASE)
 
 
-def _named_in(query: str) -> list[str]:
-    """Return the views *query* names, or all when it asks which there are."""
-    words = set(re.findall(r"[a-z_]+", query.lower()))
+def _words(query: str) -> set[str]:
+    return set(re.findall(r"\w+", query.lower()))
+
+
+def _named_in(words: set[str]) -> list[str]:
+    """Return the views a query of *words* names, or all when it asks which there are."""
     asks = words & {"show", "information_schema"} or any(
         word.startswith(("duckdb_", "pragma_")) for word in words
     )
     return list(VIEWS) if asks else [name for name in VIEWS if name in words]
 
 
-def _set_files(connection: duckdb.DuckDBPyConnection) -> None:
-    # Variables belong to a connection, the tables to all.
-    connection.execute("SET VARIABLE _files = (SELECT list(place ORDER BY rowid) FROM inside.files)")
-    connection.execute(
-        "SET VARIABLE _originals = (SELECT map_from_entries(list((place, path))) FROM inside.files "
-        "WHERE place <> path)"
-    )
+def _is_about_all(query: str, words: set[str]) -> bool:
+    """Whether *query* looks as if it were about every column; a wrong no costs a second try."""
+    return _STAR.search(query) is not None or "select" not in words or "columns" in words
 
 
 def _machine() -> Iterable[str]:
@@ -443,17 +437,14 @@ def _machine() -> Iterable[str]:
     yield f"SET VARIABLE _boot = {boot}"
     yield f"SET VARIABLE _now = {time()!r}::DOUBLE"
     alive = ", ".join(
-        f"{pid}: {-1.0 if since is None else since!r}" for pid, since in machine.processes.items()
+        f"{pid}={-1.0 if since is None else since!r}" for pid, since in machine.processes.items()
     )
-    yield f"SET VARIABLE _processes = MAP {{{alive}}}::MAP(BIGINT, DOUBLE)"
+    # As one text: the engine takes longer over as many values of an expression.
+    yield f"SET VARIABLE _processes = '{{{alive}}}'::MAP(BIGINT, DOUBLE)"
 
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def _row(place: tuple[str, str]) -> str:
-    return f"({_text(place[0])}, {_text(place[1])})"
 
 
 def _is_plain(path: Path) -> bool:

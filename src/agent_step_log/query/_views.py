@@ -1,7 +1,7 @@
 """The SQL of the views.
 
     _files, _originals   variables: what the engine reads, and for what stands in for a file, which
-    inside.lines         every line, each key as raw JSON; only the keys a query needs are taken out
+    inside.lines               every line; see `agent_step_log.query._lines`
     inside.open                the lines of steps in flight (a table; empty until a query needs it)
     inside.headers             task_type and the like for each run (a table; the same)
 
@@ -14,22 +14,21 @@ for what it looks at, and for no more.
 
 from __future__ import annotations
 
-from enum import StrEnum
+import re
 from typing import TYPE_CHECKING
 
 from agent_step_log.limits import MAX_TOKENS
-from agent_step_log.query._columns import KEYS, VIEWS, typed
+from agent_step_log.query._columns import KEYS, NAMES, VIEWS, Column, typed, typed_json
+from agent_step_log.query._lines import LINES, Need, missing
 from agent_step_log.query._zone import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
-    "Need",
     "faulty",
     "headers_table",
     "later_formats",
-    "lines_view",
     "open_table",
     "tables",
     "view",
@@ -39,36 +38,18 @@ _KEY = ("run_id", "writer", "step")  # what makes a step one
 _STEPS = ("llm_call", "tool_call", "agent_call")
 
 
-class Need(StrEnum):
-    """What a query met that has not been made ready, as the text of the error that says so."""
+def _lines(condition: str, taken: str = "*", *, any_type: bool = True) -> str:
+    """Return SQL for *taken* of the records that *condition* holds for.
 
-    OPEN = "agent-step-log needs the steps in flight"
-    HEADERS = "agent-step-log needs the headers of runs"
-    MACHINE = "agent-step-log needs the processes of this machine"
-    LATER_FORMAT = "agent-step-log found a later format"
-
-
-def lines_view(*, object_bytes: int) -> str:
-    """Return SQL that makes `inside.lines`: every line.
-
-    With every fault an error: a line that is no JSON, and one with a key twice that is asked for.
+    Not *any_type*: it names the types they have.
     """
-    columns = ", ".join(f"\"{key}\": 'JSON'" for key in KEYS)
-    return (
-        "CREATE OR REPLACE VIEW inside.lines AS SELECT * FROM read_json(getvariable('_files'), "
-        "format = 'newline_delimited', filename = '_file', hive_partitioning = false, "
-        f"maximum_object_size = {object_bytes}, columns = {{{columns}}})"
-    )
-
-
-def _lines(condition: str, taken: str = "*") -> str:
-    """Return SQL for *taken* of the records that *condition* holds for."""
     # In one CASE: of conditions joined by AND the engine chooses the order.
+    is_record = f"is_typed AND {_IS_RECORD}" if any_type else _IS_RECORD
     return (
-        f"SELECT {taken} FROM inside.lines "
-        f'WHERE CASE WHEN "type"::VARCHAR = \'"run_start"\' AND ({typed("format")}) > 1 '
-        f"THEN {_missing(Need.LATER_FORMAT)} IS NULL "
-        f"WHEN {condition} THEN {_is_record()} ELSE false END"
+        f"SELECT {taken} FROM {LINES} "
+        f"WHERE CASE WHEN \"type\" = 'run_start' AND ({typed('format')}) > 1 "
+        f"THEN {missing(Need.LATER_FORMAT)} IS NULL "
+        f"WHEN {condition} THEN {is_record} ELSE false END"
     )
 
 
@@ -78,7 +59,7 @@ def later_formats() -> str:
         "SELECT DISTINCT _file FROM read_json(getvariable('_files'), format = 'newline_delimited', "
         "filename = '_file', hive_partitioning = false, ignore_errors = true, "
         "columns = {\"type\": 'JSON', \"format\": 'JSON'}) "
-        f'WHERE "type"::VARCHAR = \'"run_start"\' AND ({typed("format")}) > 1'
+        f'WHERE "type"::VARCHAR = \'"run_start"\' AND ({typed_json("format")}) > 1'
     )
 
 
@@ -92,28 +73,23 @@ def faulty() -> str:
     )
 
 
-def _missing(need: Need) -> str:
-    """Return SQL that ends the query, saying it needs *need*."""
-    # Made from the row, or the engine would work it out before there is one.
-    return f"error('{need} ' || \"run_id\"::VARCHAR)"
-
-
-def _is_record() -> str:
-    """Return SQL for whether a line has the head of a record; raw JSON tells types by the first byte."""
+def _is_number() -> str:
+    """Return SQL for whether a line has the numbers every record has."""
     step, ts = '"step"::VARCHAR', '"ts"::VARCHAR'
-    # Comparing text costs least, and nearly every number is a plain one; the rest is looked at closely.
-    plain_step = f"{step} >= '0' AND {step} < ':' AND NOT contains({step}, '.') AND NOT contains({step}, 'e')"
+    # Nearly every number is a plain one, and soon seen to be one; the rest is looked at closely.
+    plain_step = f"TRY_CAST({step} AS UBIGINT) IS NOT NULL AND NOT contains({step}, '.')"
     plain_ts = f"{ts} >= '0' AND {ts} < ':' AND NOT contains({ts}, 'e') AND len({ts}) < 300"
     return (
-        'starts_with("run_id"::VARCHAR, \'"\') AND starts_with("type"::VARCHAR, \'"\') '
-        f"AND CASE WHEN {plain_step} THEN true ELSE regexp_full_match({step}, '-?[0-9]+') END "
+        f"CASE WHEN {plain_step} THEN true ELSE regexp_full_match({step}, '-?[0-9]+') END "
         f"AND CASE WHEN {plain_ts} THEN true ELSE isfinite(TRY_CAST({ts} AS DOUBLE)) END"
     )
 
 
+_IS_RECORD = f"is_named AND {_is_number()}"
+
+
 def _is_type(*types: str) -> str:
-    listed = ", ".join(f"'\"{name}\"'" for name in types)
-    return f'"type"::VARCHAR IN ({listed})'
+    return f'"type" IN ({", ".join(map(repr, types))})'
 
 
 def open_table() -> tuple[str, ...]:
@@ -127,7 +103,7 @@ def open_table() -> tuple[str, ...]:
     last = f"QUALIFY row_number() OVER (PARTITION BY {one} ORDER BY {typed('ts')} DESC) = 1"
     # Mostly there is none, and then the files need not be read again.
     opened = (
-        f"SELECT {', '.join(_quoted(KEYS))} FROM ({_lines(begins)}) "
+        f"SELECT {', '.join(_quoted(KEYS))} FROM ({_lines(begins, any_type=False)}) "
         f"WHERE (SELECT count(*) FROM inside.begun) > 0 AND EXISTS (FROM inside.begun WHERE {same})"
     )
     return (
@@ -141,7 +117,7 @@ def open_table() -> tuple[str, ...]:
 def headers_table() -> tuple[str, ...]:
     """Return SQL that fills `inside.headers`."""
     taken = ", ".join(f"arg_min_null({typed(key)}, {_HEADER_ORDER})" for key in _HEADER_KEYS)
-    starts = _lines(_is_type("run_start"))
+    starts = _lines(_is_type("run_start"), any_type=False)
     return (
         "DELETE FROM inside.headers",
         f"INSERT INTO inside.headers SELECT {typed('run_id')}, {taken} FROM ({starts}) GROUP BY 1",
@@ -150,11 +126,10 @@ def headers_table() -> tuple[str, ...]:
 
 def tables() -> tuple[str, ...]:
     """Return SQL that makes the tables, empty."""
-    raw = ", ".join(f'"{key}" JSON' for key in KEYS)
+    raw = ", ".join(f'"{key}" {"VARCHAR" if key in NAMES else "JSON"}' for key in KEYS)
     headers = ", ".join(f"{key} VARCHAR" for key in _HEADER_KEYS)
     return (
         "CREATE SCHEMA inside",
-        "CREATE TABLE inside.files (place VARCHAR, path VARCHAR)",
         f"CREATE TABLE inside.open ({raw})",
         f"CREATE TABLE inside.headers (of_run VARCHAR, {headers})",
     )
@@ -165,46 +140,56 @@ _HEADER_KEYS = ("task_type", "environment", "agent_version")
 _HEADER_ORDER = f'({typed("ts")}) + CASE WHEN "writer" IS NULL THEN 0 ELSE 1e12 END'
 
 
-def view(name: str, met: set[Need], silent_s: float) -> str:
-    """Return SQL that makes the view *name* of `VIEWS`, with what is in *met* at hand."""
+def view(name: str, met: set[Need], silent_s: float, wanted: set[str] | None = None) -> str:
+    """Return SQL that makes the view *name* of `VIEWS`, with what is in *met* at hand.
+
+    A column not *wanted* (default: all are) is there, and ends a query that looks at it: to plan
+    a query takes the engine longer than to read a small log, and most columns are not asked for.
+    """
     match name:
         case "runs":
-            return _runs(met, silent_s)
+            return _runs(met, silent_s, wanted)
         case "events":
-            return _select(name, _lines(_is_type("event")), {}, met)
+            return _select(name, _lines(_is_type("event"), any_type=False), {}, met, wanted)
         case "records":
-            return _select(name, _lines("true"), {}, met)
+            return _select(name, _lines("true"), {}, met, wanted)
         case "errors":
             failed = f"({typed('error')}) IS NOT NULL"
-            ended = f'{_is_type("run_end")} AND ({failed} OR "status"::VARCHAR = \'"error"\')'
-            own = {"name": _name('"type"::VARCHAR')}
-            return _select(name, _lines(f"({_is_type(*_STEPS)} AND {failed} OR {ended})"), own, met)
+            ended = f"{_is_type('run_end')} AND ({failed} OR \"status\" = 'error')"
+            own = {"name": _name('"type"')}
+            return _select(
+                name,
+                _lines(f"({_is_type(*_STEPS)} AND {failed} OR {ended})", any_type=False),
+                own,
+                met,
+                wanted,
+            )
         case "steps":
-            return _steps(met)
+            return _steps(met, wanted)
         case _:
-            return _calls(name, met)
+            return _calls(name, met, wanted)
 
 
 def _name(kind: str) -> str:
     return (
-        f"CASE {kind} WHEN '\"tool_call\"' THEN {typed('tool')} WHEN '\"llm_call\"' THEN {typed('model')} "
-        f"WHEN '\"agent_call\"' THEN {typed('agent')} END"
+        f"CASE {kind} WHEN 'tool_call' THEN {typed('tool')} WHEN 'llm_call' THEN {typed('model')} "
+        f"WHEN 'agent_call' THEN {typed('agent')} END"
     )
 
 
-def _steps(met: set[Need]) -> str:
+def _steps(met: set[Need], wanted: set[str] | None) -> str:
     begins, types = _is_type("step_start"), _is_type(*_STEPS)
     if Need.OPEN in met:
-        ended = _lines(types, "*, false AS _is_open")
+        ended = _lines(types, "*, false AS _is_open", any_type=False)
         lines = f"{ended} UNION ALL BY NAME SELECT *, true AS _is_open FROM inside.open"
     else:
         # A line that begins a step looks as the step in flight would. So one that a query's own
         # conditions leave out is rightly left out, and the first that they do not ends the query.
         lines = (
-            f"SELECT * FROM ({_lines(f'({types} OR {begins})', f'*, {begins} AS _is_open')}) "
-            f"WHERE CASE WHEN _is_open THEN {_missing(Need.OPEN)} IS NULL ELSE true END"
+            f"SELECT * FROM ({_lines(f'({types} OR {begins})', f'*, {begins} AS _is_open', any_type=False)}) "
+            f"WHERE CASE WHEN _is_open THEN {missing(Need.OPEN)} IS NULL ELSE true END"
         )
-    kind = 'CASE WHEN _is_open THEN "of"::VARCHAR ELSE "type"::VARCHAR END'
+    kind = 'CASE WHEN _is_open THEN "of" ELSE "type" END'
     duration = f"CASE WHEN _is_open THEN NULL ELSE {typed('duration_ms')} END"
     own = {
         "type": f"CASE WHEN _is_open THEN coalesce({typed('of')}, 'step') ELSE {typed('type')} END",
@@ -214,10 +199,10 @@ def _steps(met: set[Need]) -> str:
         "status": f"CASE WHEN _is_open THEN 'in_flight' WHEN ({typed('error')}) IS NULL THEN 'ok' "
         "ELSE 'error' END",
     }
-    return _select("steps", lines, own, met)
+    return _select("steps", lines, own, met, wanted)
 
 
-def _calls(name: str, met: set[Need]) -> str:
+def _calls(name: str, met: set[Need], wanted: set[str] | None) -> str:
     """Return SQL for the view of the steps of one type that ended: nothing but their own lines is read."""
     kind = name.removesuffix("s")
     lasted = f"greatest(coalesce({typed('duration_ms')}, 0), 0) / 1000"
@@ -226,32 +211,32 @@ def _calls(name: str, met: set[Need]) -> str:
         "name": typed({"llm_call": "model", "tool_call": "tool"}.get(kind, "agent")),
         "status": f"CASE WHEN ({typed('error')}) IS NULL THEN 'ok' ELSE 'error' END",
     }
-    return _select(name, _lines(_is_type(kind)), own, met)
+    return _select(name, _lines(_is_type(kind), any_type=False), own, met, wanted)
 
 
-def _select(name: str, lines: str, own: dict[str, str], met: set[Need]) -> str:
+def _select(name: str, lines: str, own: dict[str, str], met: set[Need], wanted: set[str] | None) -> str:
     """Return SQL for a view of one row to each of *lines*."""
     has_headers = Need.HEADERS in met
     columns = []
     for column in VIEWS[name]:
-        if column.name in own:
+        if wanted is not None and column.name not in wanted:
+            value = missing(Need.COLUMNS, column.type)
+        elif column.name in own:
             value = own[column.name]
         elif column.name in _HEADER_KEYS:
-            missing = f"CAST(error('{Need.HEADERS} ' || \"run_id\"::VARCHAR) AS VARCHAR)"
-            value = f"header.{column.name}" if has_headers else missing
+            value = f"header.{column.name}" if has_headers else missing(Need.HEADERS, "VARCHAR")
         elif column.name == "day":
             value = day_of("_ts")
         elif column.name == "path":
             value = _PATH
         else:
             value = typed(column.name)
-        columns.append(f'{value} AS "{column.name}"')
+        columns.append(f"{value} AS {column.name}")
     header = " LEFT JOIN inside.headers header ON header.of_run = line._run" if has_headers else ""
     run = f", {typed('run_id')} AS _run" if has_headers else ""
-    shadowed = ", ".join(_HEADER_KEYS)
     return (
-        f'CREATE OR REPLACE VIEW "{name}" AS SELECT {", ".join(columns)} '
-        f"FROM (SELECT * EXCLUDE ({shadowed}), {typed('ts')} AS _ts{run} FROM ({lines})) line{header}"
+        f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT {", ".join(columns)} '
+        f"FROM (SELECT *, {typed('ts')} AS _ts{run} FROM ({lines})) line{header}"
     )
 
 
@@ -262,13 +247,13 @@ def _quoted(names: Iterable[str]) -> list[str]:
     return [f'"{name}"' for name in names]
 
 
-def _runs(met: set[Need], silent_s: float) -> str:
+def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
     calls, model = _is_type(*_STEPS), _is_type("llm_call")
     starts, ends = _is_type("run_start"), _is_type("run_end")
     begun = (
         "0"
         if Need.OPEN in met
-        else f"CASE WHEN {_is_type('step_start')} THEN CAST({_missing(Need.OPEN)} AS INTEGER) ELSE 0 END"
+        else f"CASE WHEN {_is_type('step_start')} THEN {missing(Need.OPEN, 'INTEGER')} ELSE 0 END"
     )
 
     def head(key: str, value: str | None = None) -> str:
@@ -329,7 +314,6 @@ def _runs(met: set[Need], silent_s: float) -> str:
         "ends": f"list({end_struct} ORDER BY {typed('ts')}) FILTER ({ends})",
         "fails": f"list({error_struct} ORDER BY {typed('ts')}) FILTER ({ends})",
     }
-    taken = ", ".join(f'{value} AS "{name}"' for name, value in aggregate.items())
     ended, failed = (
         f"CASE WHEN heads IS NULL THEN {each}[-1] "
         f"ELSE list_filter({each}, lambda e: e.w IS NOT DISTINCT FROM head_writer)[-1] END"
@@ -351,13 +335,33 @@ def _runs(met: set[Need], silent_s: float) -> str:
         "pid": "TRY_CAST(json_extract_string(process, '$.pid') AS BIGINT)",
         "day": day_of("started_at"),
     }
-    columns = ", ".join(f'{own.get(column.name, column.name)} AS "{column.name}"' for column in VIEWS["runs"])
-    in_flight = f"SELECT {typed('run_id')} AS run_id, count(*) AS open_steps FROM inside.open GROUP BY 1"
-    return (
-        f'CREATE OR REPLACE VIEW "runs" AS SELECT {columns} '
-        f"FROM (SELECT *, {ended} AS ended, {failed} AS failed "
-        f"FROM (SELECT {taken} FROM ({_lines('true')}) GROUP BY 1) LEFT JOIN ({in_flight}) USING (run_id))"
+
+    def value(column: Column) -> str:
+        if wanted is not None and column.name not in wanted:
+            return missing(Need.COLUMNS, column.type)
+        return own.get(column.name, column.name)
+
+    columns = ", ".join(f"{value(column)} AS {column.name}" for column in VIEWS["runs"])
+    used = _words(columns)
+    more = [f"{value} AS {name}" for name, value in (("ended", ended), ("failed", failed)) if name in used]
+    used |= _words(" ".join(more))
+    taken = ", ".join(
+        f'{value} AS "{name}"' for name, value in aggregate.items() if name in used | {"run_id"}
     )
+    runs = f'SELECT {taken} FROM ({_lines("true")}) GROUP BY "run_id"'
+    if "open_steps" in used:
+        runs = f"FROM ({runs}) LEFT JOIN ({_OPEN_STEPS}) USING (run_id)"
+    return (
+        f'CREATE OR REPLACE TEMP VIEW "runs" AS SELECT {columns} '
+        f"FROM (SELECT {', '.join(['*', *more])} FROM ({runs}))"
+    )
+
+
+_OPEN_STEPS = f"SELECT {typed('run_id')} AS run_id, count(*) AS open_steps FROM inside.open GROUP BY 1"
+
+
+def _words(sql: str) -> set[str]:
+    return set(re.findall(r"\w+", sql))
 
 
 def _status(met: set[Need], silent_s: float) -> str:
