@@ -2,14 +2,13 @@
 
     align(one, other)     [(i, j, size), ...]: one[i : i + size] == other[j : j + size], in order
 
-As many items as there can be (a longest common subsequence), by Myers' algorithm ("An O(ND)
-Difference Algorithm and Its Variations", 1986), as long as the sequences differ in few places
-compared with their length: what can have no partner is left out first, and then at least
-`_SURE` insertions and deletions are searched through. Beyond that the work stays linear: the keys
-that occur once on either side are anchors (a longest rising run of them, as in Bram Cohen's
-patience diff), and what is between two anchors is searched through piece by piece, each piece
-ending at the point the search got furthest to. What is brought together is equal then too, but it
-may be less than there could be.
+What can have no partner is left out first. Of the rest as many items are brought together as there can
+be (a longest common subsequence) if there are at most `MOST_ITEMS` on either side, or if at most
+`_SURE` insertions and deletions lie between the two: those are found by Myers' algorithm ("An O(ND)
+Difference Algorithm and Its Variations", 1986). Beyond that the work stays linear: the keys that
+occur once on either side are anchors (a longest rising run of them, as in Bram Cohen's
+patience diff), and what is between two anchors is gone through with a window of `MOST_ITEMS` items
+(`_align_window`). What is brought together is equal then too, but it may be less than there could be.
 
 Pure functions; nothing here knows what a step is.
 """
@@ -18,8 +17,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from math import isqrt
 from typing import TYPE_CHECKING, TypeAlias
+
+from agent_debug_replay._align_window import MOST_ITEMS, matches_in
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -28,10 +28,8 @@ __all__ = ["align"]
 
 Blocks: TypeAlias = list[tuple[int, int, int]]
 
-_SURE = 400  # differences that are always searched through, whatever the length
-_PER_ITEM = 2  # rounds of the search paid for by each item
-_PIECE = 16  # differences in one piece of a search that has given up being exact, at least ...
-_PIECES = 2_000_000  # ... and more where there are fewer items: this many rounds in all
+_SURE = 256  # differences that are searched through in sequences of any length
+_KEPT = MOST_ITEMS * 3 // 4  # items of a window whose partners are final
 _RUN = 8  # equal items in a row from which whole slices are compared
 _ITEM = array("I").itemsize
 
@@ -68,6 +66,9 @@ def _joined(blocks: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int, 
 
 def _middle(one: Sequence[Hashable], other: Sequence[Hashable], box: tuple[int, int, int, int]) -> Blocks:
     """Align what is left between the common head and tail."""
+    i1, i2, j1, j2 = box
+    if i2 - i1 <= MOST_ITEMS and j2 - j1 <= MOST_ITEMS:
+        return [(i1 + i, j1 + j, 1) for i, j in matches_in(one[i1:i2], other[j1:j2])]
     left, right = _shared(one, other, box)
     if not left:
         return []
@@ -107,18 +108,42 @@ def _placed(blocks: Blocks, left: Sequence[int], right: Sequence[int]) -> Blocks
 
 
 def _search(one: list[int], other: list[int]) -> Blocks:
-    effort = max(_SURE, isqrt(2 * _PER_ITEM * (len(one) + len(other))))
-    found, x, y = _Search(one, other).furthest(0, 0, effort)
-    if (x, y) == (len(one), len(other)):
-        return found
-    piece = max(_PIECE, min(_SURE, _PIECES // (len(one) + len(other))))
+    if len(one) > MOST_ITEMS or len(other) > MOST_ITEMS:
+        found = _Search(one, other).found(_SURE)
+        if found is not None:
+            return found
     blocks: Blocks = []
     i = j = 0
     for next_i, next_j in [*_anchors(one, other), (len(one), len(other))]:
-        blocks += _piecewise(one, other, (i, next_i, j, next_j), piece)
+        if i < next_i and j < next_j:
+            blocks += _through_window(one, other, (i, next_i, j, next_j))
         if next_i < len(one):
             blocks.append((next_i, next_j, 1))
         i, j = next_i + 1, next_j + 1
+    return blocks
+
+
+def _through_window(one: list[int], other: list[int], box: tuple[int, int, int, int]) -> Blocks:
+    """Align what is in *box* a window at a time.
+
+    What is best for a window is not best for all at its end: the last quarter is looked at again.
+    """
+    x, i2, y, j2 = box
+    blocks: Blocks = []
+    while x < i2 and y < j2:
+        i_end, j_end = min(x + MOST_ITEMS, i2), min(y + MOST_ITEMS, j2)
+        found = matches_in(one[x:i_end], other[y:j_end])
+        if (i_end, j_end) == (i2, j2):
+            return blocks + [(x + i, y + j, 1) for i, j in found]
+        i = j = _KEPT
+        for place, (i, j) in enumerate(found):
+            if i >= _KEPT or j >= _KEPT:
+                del found[place:]
+                break
+        else:
+            i = j = _KEPT
+        blocks += [(x + i, y + j, 1) for i, j in found]
+        x, y = x + min(i, _KEPT), y + min(j, _KEPT)
     return blocks
 
 
@@ -157,18 +182,6 @@ def _once(keys: list[int]) -> dict[int, int]:
     return {key: place for key, place in places.items() if key not in several}
 
 
-def _piecewise(one: list[int], other: list[int], box: tuple[int, int, int, int], piece: int) -> Blocks:
-    """Align what is in *box* greedily, *piece* differences at a time."""
-    left, right = _shared(one, other, box)
-    blocks: Blocks = []
-    search = _Search([one[place] for place in left], [other[place] for place in right])
-    x = y = 0
-    while x < len(left) and y < len(right):
-        found, x, y = search.furthest(x, y, piece)
-        blocks += found
-    return _placed(blocks, left, right)
-
-
 class _Search:
     """Myers' greedy search, forwards, with the outcome of each round kept to find the way back."""
 
@@ -177,35 +190,34 @@ class _Search:
         # The same as bytes, whose slices are compared at the speed of memory.
         self.left, self.right = array("I", one).tobytes(), array("I", other).tobytes()
 
-    def furthest(self, x0: int, y0: int, effort: int) -> tuple[Blocks, int, int]:
-        """Return what is equal from (*x0*, *y0*) to the furthest point within *effort* differences, and it.
-
-        That point is the end of both if it can be reached, and then there could be no more of it.
-        """
-        rounds, k = self._rounds(x0, y0, effort)
-        x = rounds[-1][k + len(rounds) - 1]
+    def found(self, effort: int) -> Blocks | None:
+        """Return all that is equal, as much as there can be; None beyond *effort* differences."""
+        rounds = self._rounds(effort)
+        if rounds is None:
+            return None
+        x, k = len(self.one), len(self.one) - len(self.other)
         blocks: Blocks = []
-        end = x, x - k
         for d in range(len(rounds) - 1, -1, -1):
             before = _before(rounds, d, k)
             # What is equal in this round stands behind the step that led there.
             came_down = before[1] == k + 1
             start = before[0] if came_down else before[0] + 1
             if x > start:
-                blocks.append((x0 + start, y0 + start - k, x - start))
+                blocks.append((start, start - k, x - start))
             x, k = before
         blocks.reverse()
-        return blocks, x0 + end[0], y0 + end[1]
+        return blocks
 
-    def _rounds(self, x0: int, y0: int, effort: int) -> tuple[list[list[int]], int]:
-        """Search on; return how far each round got on each diagonal, and the diagonal that got furthest.
+    def _rounds(self, effort: int) -> list[list[int]] | None:
+        """Search; return how far each round got on each diagonal. None: the end is further than *effort*.
 
         Diagonal *k* holds the points whose place in the first sequence is *k* more than in the
         second. Round *d* is a list of 2d + 1 numbers: the place in the first at ``k + d``.
         """
         one, other = self.one, self.other
-        n, m = len(one) - x0, len(other) - y0
-        effort = min(effort, n + m)
+        n, m = len(one), len(other)
+        if abs(n - m) > effort:
+            return None
         middle = effort + 1
         reached = [-1] * (2 * effort + 3)
         reached[middle + 1] = 0  # so that round 0 starts at (0, 0)
@@ -216,17 +228,14 @@ class _Search:
             for k in range(low, high + 1, 2):
                 right, down = reached[middle + k - 1], reached[middle + k + 1]
                 x = down if k == -d or (k != d and right < down) else right + 1
-                if x < n and x - k < m and one[x0 + x] == other[y0 + x - k]:
-                    x = self._run(x0 + x, y0 + x - k) - x0
+                if x < n and x - k < m and one[x] == other[x - k]:
+                    x = self._run(x, x - k)
                 reached[middle + k] = x
                 if x >= n and k == n - m:
                     rounds.append(reached[middle - d : middle + d + 1])
-                    return rounds, k
+                    return rounds
             rounds.append(reached[middle - d : middle + d + 1])
-        inside = [
-            k for k in range(low, high + 1, 2) if reached[middle + k] <= n and reached[middle + k] - k <= m
-        ]
-        return rounds, max(inside, key=lambda k: 2 * reached[middle + k] - k)
+        return None
 
     def _run(self, x: int, y: int) -> int:
         """Return how far the two are equal from (*x*, *y*) on, as a place in the first."""

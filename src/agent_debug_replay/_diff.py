@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, overload
 
 from agent_debug_replay._diff_fields import FieldChange, field_changes
-from agent_debug_replay._diff_rounds import PAIR_KINDS, SAME, Entries, entries_of
-from agent_debug_replay._diff_steps import RunSource, Side, side_of, without_call_ids
-from agent_debug_replay._diff_totals import Delta, deltas_of
+from agent_debug_replay._diff_read import RunSource, read_source
+from agent_debug_replay._diff_rounds import PAIR_KINDS, Entries, entries_of
+from agent_debug_replay._diff_steps import Side, without_call_ids
+from agent_debug_replay._diff_totals import Delta, Figures, deltas_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
 
-    from agent_step_log import RunInfo, Step
+    from agent_step_log import Damage, RunInfo, Step
     from agentsnap import Amount, Prices
 
 __all__ = ["PAIR_KINDS", "Divergence", "Pair", "RunDiff", "diff"]
@@ -119,19 +122,24 @@ class RunDiff:
 
     Attributes:
         a_id, b_id: The runs' ids; None for records of no run.
-        a_info, b_info: Their headers, ends and totals; None for records handed in as such.
-        a_steps, b_steps: Their steps and events, parents before children.
+        a_info, b_info: Their headers and ends; None for records handed in as such. `RunInfo.summary` is only
+            filled for a `Run` handed in as such.
+        a_damage, b_damage: What of their files was no record.
+        a_steps, b_steps: Their steps and events, parents before children; each made when it is asked for,
+            without its children, unless a `Run` was handed in.
         pairs: Every step and event of both, once, in the order of the first run; what only the
             second has stands where it came there.
     """
 
     def __init__(self, one: Side, other: Side, entries: Entries) -> None:
-        self.a_id, self.b_id = one.run_id, other.run_id
-        self.a_info, self.b_info = one.info, other.info
+        self.a_id, self.b_id = one.run.run_id, other.run.run_id
+        self.a_info, self.b_info = one.run.info, other.run.info
+        self.a_damage: Sequence[Damage] = one.run.damage
+        self.b_damage: Sequence[Damage] = other.run.damage
         self.a_steps: Sequence[Step] = one.steps
         self.b_steps: Sequence[Step] = other.steps
         self.pairs: Sequence[Pair] = Pairs(one, other, entries)
-        self._entries = entries
+        self._one, self._other, self._entries = one, other, entries
 
     @property
     def counts(self) -> dict[str, int]:
@@ -157,46 +165,60 @@ class RunDiff:
             return []
         return field_changes(_end_of(self.a_info), _end_of(self.b_info))
 
+    def stretches(self) -> Iterator[tuple[str, int, int]]:
+        """Yield ``(kind, begin, end)`` of each stretch of `pairs` of one kind, in order."""
+        begin = 0
+        for code, stretch in groupby(self._entries.kinds):
+            end = begin + sum(1 for _ in stretch)
+            yield PAIR_KINDS[code], begin, end
+            begin = end
+
     @cached_property
     def totals(self) -> list[Delta]:
         """The figures of both runs; see `Delta`."""
-        return deltas_of(self.a_steps, self.b_steps)
+        return deltas_of(*self._figures)
+
+    @cached_property
+    def _figures(self) -> tuple[Figures, Figures]:
+        return Figures(self._one), Figures(self._other)
 
     def costs(self, prices: Prices) -> tuple[Amount[Decimal], Amount[Decimal]]:
-        """Return what each run cost in USD, by *prices*; see `agentsnap.Prices`.
+        """Return what each run cost in USD, by *prices*, as `agentsnap.usage_of` counts it.
 
         Raises:
             MissingExtraError: *prices* need the price library, and it is not installed.
         """
-        return _cost(self.a_steps, prices), _cost(self.b_steps, prices)
+        return _cost(self._one, prices), _cost(self._other, prices)
 
     @cached_property
     def first(self) -> Divergence | None:
         """Where they part; None if they do not."""
         entries = self._entries
         common = a_next = b_next = 0
-        for place, kind in enumerate(entries.kinds):
-            if kind == SAME:
-                common, a_next, b_next = common + 1, entries.a[place] + 1, entries.b[place] + 1
-            elif place not in entries.harmless:
-                return self._divergence(self.pairs[place], common, a_next, b_next)
+        for kind, begin, end in self.stretches():
+            if kind == "same":
+                common, a_next, b_next = common + end - begin, entries.a[end - 1] + 1, entries.b[end - 1] + 1
+                continue
+            for place in range(begin, end):
+                if place not in entries.harmless:
+                    return self._divergence(self.pairs[place], common, a_next, b_next)
         return None
 
     def _divergence(self, pair: Pair, common: int, a_next: int, b_next: int) -> Divergence:
-        a_rest, b_rest = self.a_steps[a_next:], self.b_steps[b_next:]
-        a = pair.a if pair.a is not None else next(iter(a_rest), None)
-        b = pair.b if pair.b is not None and pair.kind != "reordered" else next(iter(b_rest), None)
-        return Divergence(pair, a, b, common, deltas_of(a_rest, b_rest))
+        a, b = pair.a, pair.b
+        if a is None and a_next < len(self.a_steps):
+            a = self.a_steps[a_next]
+        if b is None or pair.kind == "reordered":
+            b = self.b_steps[b_next] if b_next < len(self.b_steps) else None
+        return Divergence(pair, a, b, common, deltas_of(*self._figures, a_next, b_next))
 
 
-def _cost(steps: Sequence[Step], prices: Prices) -> Amount[Decimal]:
-    from agentsnap import NO_COST
+def _cost(side: Side, prices: Prices) -> Amount[Decimal]:
+    from agentsnap import usage_of_records
 
-    total = NO_COST
-    for step in steps:
-        if step.type == "llm_call" and step.end is not None:
-            total += prices.cost_of(step.end).amount
-    return total
+    calls = [record for record, kind in zip(side.records, side.types, strict=True) if kind == "llm_call"]
+    # What is inside of a call ends before it does.
+    return usage_of_records(reversed(calls), by="model", prices=prices).total.cost
 
 
 def diff(a: RunSource, b: RunSource) -> RunDiff:
@@ -207,10 +229,11 @@ def diff(a: RunSource, b: RunSource) -> RunDiff:
             pair of a log and a run's id, or the `Record`s of a run's steps.
 
     Raises:
-        LogSourceError, LogFormatError, LogTooNewError, OSError: as `agent_step_log.read_run`.
+        RunNotFoundError, ReplayError, LogSourceError, LogFormatError, LogTooNewError,
+            OSError: as `Replay.open`.
         TypeError: *a* or *b* is nothing that holds a run.
     """
-    one, other = side_of(a), side_of(b)
+    one, other = Side(read_source(a)), Side(read_source(b))
     return RunDiff(one, other, entries_of(one, other))
 
 

@@ -15,10 +15,10 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
 from agent_debug_replay._align import align
-from agent_debug_replay._diff_steps import exact_form
+from agent_debug_replay._diff_steps import is_same_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from agent_debug_replay._diff_steps import Side
 
@@ -29,7 +29,8 @@ PAIR_KINDS = ("same", "output", "arguments", "only_a", "only_b", "reordered")
 
 SAME, OUTPUT, ARGUMENTS, ONLY_A, ONLY_B, REORDERED = range(6)
 
-Gap: TypeAlias = "tuple[Sequence[int], Sequence[int]]"
+Gap: TypeAlias = tuple[int, int, int, int]
+Keys: TypeAlias = "Sequence[int] | dict[int, int]"  # by place
 Found: TypeAlias = "tuple[array[int], bytearray, bytearray]"
 
 
@@ -62,29 +63,46 @@ def entries_of(one: Side, other: Side) -> Entries:
         _turned(_Rounds(other, one)) if _is_second(one, other) else _Rounds(one, other).found
     )
     entries = Entries()
-    j = 0
-    for i, kind in enumerate(kinds):
-        partner = partners[i]
-        if kind < ONLY_A:
-            for place in range(j, partner):
-                if not taken[place]:
-                    entries.add(ONLY_B, -1, place)
-            j = partner + 1
-        entries.add(kind, i, partner)
-    for place in range(j, len(other)):
-        if not taken[place]:
-            entries.add(ONLY_B, -1, place)
+    alone = [place for place, is_taken in enumerate(taken) if not is_taken] if 0 in taken else []
+    if not alone:
+        entries.kinds, entries.a, entries.b = kinds, array("q", range(len(one))), partners
+    else:
+        _merge(entries, partners, kinds, alone)
     if REORDERED in entries.kinds:
         entries.harmless.update(_harmless(one, other, entries))
     return entries
 
 
+def _merge(entries: Entries, partners: array[int], kinds: bytearray, alone: list[int]) -> None:
+    """Put the steps that only the second run has (*alone*) in front of the pair they came before."""
+    add, add_a, add_b = entries.kinds.append, entries.a.append, entries.b.append
+    waiting = iter(alone)
+    place = next(waiting)
+    end = len(kinds) + len(partners) + alone[-1] + 1  # beyond any place
+    for i, kind in enumerate(kinds):
+        partner = partners[i]
+        if kind < ONLY_A:
+            while place < partner:
+                add(ONLY_B)
+                add_a(-1)
+                add_b(place)
+                place = next(waiting, end)
+        add(kind)
+        add_a(i)
+        add_b(partner)
+    while place < end:
+        add(ONLY_B)
+        add_a(-1)
+        add_b(place)
+        place = next(waiting, end)
+
+
 def _is_second(one: Side, other: Side) -> bool:
     """Whether *one* is the second in an order that does not ask which was named first."""
-    for place, (left, right) in enumerate(zip(one.exact, other.exact, strict=False)):
-        if left != right:
-            forms = [repr(exact_form(side.steps[place], side.depths[place])) for side in (one, other)]
-            return forms[0] > forms[1]
+    if one.exact[: len(other)] != other.exact[: len(one)]:
+        for place, (left, right) in enumerate(zip(one.exact, other.exact, strict=False)):
+            if left != right:
+                return one.form(place) > other.form(place)
     return len(one) > len(other)
 
 
@@ -97,6 +115,33 @@ def _turned(rounds: _Rounds) -> Found:
         if i >= 0:
             partners[i], kinds[i], taken[j] = j, rounds.kinds[j], 1
     return partners, kinds, taken
+
+
+class _Left:
+    """What no round has brought together yet, in gaps between what has been.
+
+    Attributes:
+        mine, theirs: Places in the first and the second run, rising.
+        gaps: ``(begin, end, begin, end)`` of each gap in *mine* and in *theirs*; none lacks a side.
+    """
+
+    def __init__(self, mine: Sequence[int], theirs: Sequence[int], gaps: list[Gap]) -> None:
+        self.mine, self.theirs, self.gaps = mine, theirs, gaps
+
+    def without(self, kinds: bytearray, taken: bytearray) -> _Left:
+        """Return what is left after some of it has found partners elsewhere."""
+        mine: list[int] = []
+        theirs: list[int] = []
+        gaps: list[Gap] = []
+        for x, x_end, y, y_end in self.gaps:
+            i, j = len(mine), len(theirs)
+            mine += [place for place in self.mine[x:x_end] if kinds[place] == ONLY_A]
+            theirs += [place for place in self.theirs[y:y_end] if not taken[place]]
+            if len(mine) > i and len(theirs) > j:
+                gaps.append((i, len(mine), j, len(theirs)))
+            else:
+                del mine[i:], theirs[j:]
+        return _Left(mine, theirs, gaps)
 
 
 class _Rounds:
@@ -112,97 +157,99 @@ class _Rounds:
         self.partners = array("q", [-1]) * len(one)
         self.kinds = bytearray([ONLY_A]) * len(one)
         self.taken = bytearray(len(other))
-        self.gaps: list[Gap] = [(range(len(one)), range(len(other)))]
-        self._round(one.exact.__getitem__, other.exact.__getitem__, lambda _i, _j: SAME)
-        self._round(one.asked, other.asked, self._same_or_output)
-        self._find_moved(one.exact.__getitem__, other.exact.__getitem__, one.is_telling, other.is_telling)
-        self._find_moved(one.asked, other.asked, one.is_asking, other.is_asking)
-        self._round(one.named, other.named, lambda _i, _j: ARGUMENTS)
-        self._round(one.kind, other.kind, lambda _i, _j: ARGUMENTS)
+        self._left = _Left(range(len(one)), range(len(other)), [(0, len(one), 0, len(other))])
+        self._round(one.exact, other.exact, SAME)
+        mine, theirs = self._alone()
+        if not mine or not theirs:
+            return
+        asked, other_asked = one.asked(mine), other.asked(theirs)
+        self._round(asked, other_asked, OUTPUT)
+        self._find_moved(one.exact, other.exact, one.is_telling, other.is_telling)
+        self._find_moved(asked, other_asked, one.is_asking, other.is_asking)
+        self._left = self._left.without(self.kinds, self.taken)
+        self._round(one.named, other.named, ARGUMENTS)
+        self._round(*_calls(one, other, self._left), ARGUMENTS)
 
     @property
     def found(self) -> Found:
         """The outcome."""
         return self.partners, self.kinds, self.taken
 
-    def _round(
-        self,
-        key: Callable[[int], Hashable],
-        other_key: Callable[[int], Hashable],
-        kind: Callable[[int, int], int],
-    ) -> None:
+    def _round(self, keys: Keys, other_keys: Keys, kind: int) -> None:
         """Align what is left in each gap."""
-        left: list[Gap] = []
-        for mine, theirs in self.gaps:
-            if len(mine) == 1 and len(theirs) == 1:
-                if key(mine[0]) == other_key(theirs[0]):
-                    self._pair(mine[0], theirs[0], kind(mine[0], theirs[0]))
-                else:
-                    left.append((mine, theirs))
-            elif mine and theirs:
-                left += self._gap(mine, theirs, [*map(key, mine)], [*map(other_key, theirs)], kind)
+        left = self._left
+        my_keys, their_keys = (
+            [keys[place] for place in left.mine],
+            [other_keys[place] for place in left.theirs],
+        )
+        mine: list[int] = []
+        theirs: list[int] = []
+        gaps: list[Gap] = []
+        for x, x_end, y, y_end in left.gaps:
+            if x_end - x == 1 == y_end - y:  # most are
+                blocks = [(0, 0, 1)] if my_keys[x] == their_keys[y] else []
             else:
-                left.append((mine, theirs))
-        self.gaps = left
+                blocks = align(my_keys[x:x_end], their_keys[y:y_end])
+            i, j = x, y
+            for next_i, next_j, size in (*blocks, (x_end - x, y_end - y, 0)):
+                next_i, next_j = next_i + x, next_j + y
+                if i < next_i and j < next_j:
+                    begin, other_begin = len(mine), len(theirs)
+                    mine += left.mine[i:next_i]
+                    theirs += left.theirs[j:next_j]
+                    gaps.append((begin, len(mine), other_begin, len(theirs)))
+                i, j = next_i + size, next_j + size
+                if size:
+                    self._pair(left.mine[next_i:i], left.theirs[next_j:j], kind)
+        self._left = _Left(mine, theirs, gaps)
 
-    def _gap(
-        self,
-        mine: Sequence[int],
-        theirs: Sequence[int],
-        keys: list[Hashable],
-        other_keys: list[Hashable],
-        kind: Callable[[int, int], int],
-    ) -> Iterator[Gap]:
-        """Align one gap and yield those it leaves."""
-        x = y = 0
-        for i, j, size in [*align(keys, other_keys), (len(mine), len(theirs), 0)]:
-            if x < i or y < j:
-                yield mine[x:i], theirs[y:j]
-            for step in range(size):
-                a, b = mine[i + step], theirs[j + step]
-                self._pair(a, b, kind(a, b))
-            x, y = i + size, j + size
-
-    def _pair(self, i: int, j: int, kind: int) -> None:
-        self.partners[i], self.kinds[i], self.taken[j] = j, kind, 1
-
-    def _same_or_output(self, i: int, j: int) -> int:
-        return SAME if self.one.answered(i) == self.other.answered(j) else OUTPUT
+    def _pair(self, mine: Sequence[int], theirs: Sequence[int], kind: int) -> None:
+        for i, j in zip(mine, theirs, strict=True):
+            is_same = kind == SAME or (kind == OUTPUT and is_same_outcome(self.one, i, self.other, j))
+            self.partners[i], self.kinds[i], self.taken[j] = j, SAME if is_same else kind, 1
 
     def _find_moved(
         self,
-        key: Callable[[int], Hashable],
-        other_key: Callable[[int], Hashable],
+        keys: Keys,
+        other_keys: Keys,
         is_known: Callable[[int], bool],
         is_other_known: Callable[[int], bool],
     ) -> None:
         """Pair what both runs have left over, wherever it stands, first come first served."""
-        waiting: dict[Hashable, deque[int]] = {}
-        for _, theirs in self.gaps:
-            for place in theirs:
-                if is_other_known(place):
-                    waiting.setdefault(other_key(place), deque()).append(place)
-        if not waiting:
-            return
-        is_any = False
-        for mine, _ in self.gaps:
-            for place in mine:
-                places = waiting.get(key(place)) if is_known(place) else None
-                if places:
-                    self._pair(place, places.popleft(), REORDERED)
-                    is_any = True
-        if is_any:
-            kinds, taken = self.kinds, self.taken
-            self.gaps = [
-                ([i for i in mine if kinds[i] == ONLY_A], [j for j in theirs if not taken[j]])
-                for mine, theirs in self.gaps
-            ]
+        mine, theirs = self._alone()
+        on_both = {keys[place] for place in mine}
+        on_both.intersection_update([other_keys[place] for place in theirs])
+        waiting: dict[int, deque[int]] = {}
+        for place in theirs if on_both else ():
+            key = other_keys[place]
+            if key in on_both and is_other_known(place):
+                waiting.setdefault(key, deque()).append(place)
+        for place in mine if waiting else ():
+            places = waiting.get(keys[place])
+            if places and is_known(place):
+                self._pair((place,), (places.popleft(),), REORDERED)
+
+    def _alone(self) -> tuple[list[int], list[int]]:
+        """Return the places that have no partner so far."""
+        mine = [place for place, kind in enumerate(self.kinds) if kind == ONLY_A]
+        return mine, [place for place, is_taken in enumerate(self.taken) if not is_taken]
+
+
+def _calls(one: Side, other: Side, left: _Left) -> tuple[Keys, Keys]:
+    """Return keys that are equal for model calls of one depth, whatever the model, and for nothing else."""
+    found = []
+    for side, places, which in ((one, left.mine, 1), (other, left.theirs, 2)):
+        depths, types = side.depths, side.types
+        found.append(
+            {place: depths[place] if types[place] == "llm_call" else -2 * place - which for place in places}
+        )
+    return found[0], found[1]
 
 
 def _harmless(one: Side, other: Side, entries: Entries) -> Iterator[int]:
     equal: list[int] = []
     for place, kind in enumerate(entries.kinds):
-        if kind == REORDERED and one.answered(entries.a[place]) == other.answered(entries.b[place]):
+        if kind == REORDERED and is_same_outcome(one, entries.a[place], other, entries.b[place]):
             equal.append(place)
     if equal:
         beside, other_beside = _parallel(one), _parallel(other)
@@ -217,16 +264,19 @@ def _parallel(side: Side) -> set[int]:
     # The sibling that ends last so far at each depth, and when it does; -1 for none.
     latest: list[int] = []
     ends: list[float] = []
-    for place, (step, depth) in enumerate(zip(side.steps, side.depths, strict=True)):
-        del latest[depth + 1 :], ends[depth + 1 :]
+    for place, (begun, record, depth) in enumerate(
+        zip(side.run.begun, side.records, side.depths, strict=True)
+    ):
+        if depth + 1 < len(latest):
+            del latest[depth + 1 :], ends[depth + 1 :]
         while len(latest) <= depth:
             latest.append(-1)
             ends.append(0.0)
-        record = step.record
-        if step.type == "event" or (step.start is None and record.start_ts is None):
+        started_at = record.start_ts if begun is None else begun.ts
+        if started_at is None or record.type == "event":
             continue
         before = latest[depth]
-        if before >= 0 and step.started_at < ends[depth]:
+        if before >= 0 and started_at < ends[depth]:
             found.update((before, place))
         if before < 0 or record.ts > ends[depth]:
             latest[depth], ends[depth] = place, record.ts

@@ -8,232 +8,207 @@ Depth is how many steps a step is nested in. In the canonical form keys are sort
 call the ids a provider makes up for each call (`id`, `tool_use_id`, `tool_call_id`, `call_id`) are
 left out. Where a model call's prompt or answer was not recorded, its count of tokens stands for it;
 of the tools a model asked for, the names count. Times and other figures are no part of any key.
+
+Keys are made for many steps at once, column by column: a loop over steps that asks each for one thing
+after the other takes several times as long.
 """
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
-from agent_step_log import Record, Run, Step, read_run
+from agent_step_log import Record, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable
 
-    from agent_step_log import RunInfo
+    from agent_debug_replay._diff_read import RunRead
 
-__all__ = ["RunSource", "Side", "exact_form", "side_of", "without_call_ids"]
-
-#: A run read back, a log (its last run), a log and a run's id, or the records of ended steps.
-RunSource: TypeAlias = (
-    "Run | str | os.PathLike[str] | tuple[str | os.PathLike[str], str | None] | Iterable[Record]"
-)
+__all__ = ["Side", "Steps", "is_same_outcome", "without_call_ids"]
 
 _CALL_IDS = frozenset({"id", "tool_use_id", "tool_call_id", "call_id"})
 _DEEPEST = 60
+_NAMES = {
+    "tool_call": attrgetter("tool"),
+    "llm_call": attrgetter("model"),
+    "agent_call": attrgetter("agent"),
+}
+_other_name = attrgetter("name")
 _encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder().decode
+_UNFINISHED = "unfinished"  # in the place of an outcome
+_NESTED = (b"{", b"[")
+_SILENT = frozenset({hash(b""), hash(b"null")})
+
+
+class Steps(Sequence[Step]):
+    """The steps of a run, made of their records when they are asked for."""
+
+    def __init__(self, run: RunRead) -> None:
+        self._begun, self._ended = run.begun, run.ended
+
+    def __len__(self) -> int:
+        return len(self._ended)
+
+    @overload
+    def __getitem__(self, place: int) -> Step: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Step]: ...
+    def __getitem__(self, place: int | slice) -> Step | list[Step]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        begun, ended = self._begun[place], self._ended[place]
+        record = ended or begun
+        assert record is not None  # a step is made from a record
+        kind = record.type if ended is not None else record.of or "step"
+        return Step(record.step, record.writer, kind, begun, ended)
 
 
 class Side:
     """One of two runs. Keys are hashes: whole numbers of 64 bits, of this process only.
 
     Attributes:
-        run_id: None for records of no run.
-        info: Its header, end and totals; None for a sequence of records.
-        steps, depths: Its steps and events, parents before children.
-        exact: The first key of each.
+        run: Its records.
+        steps: Its steps and events, parents before children.
+        depths, types, names: Of each.
+        records: The one of each that says most: the ending, or else the beginning.
+        named, exact: The last and the first key of each.
     """
 
-    def __init__(self, run_id: str | None, info: RunInfo | None, walked: Iterable[tuple[int, Step]]) -> None:
-        self.run_id, self.info = run_id, info
-        self.steps: list[Step] = []
-        self.depths: list[int] = []
-        self.exact: list[int] = []
-        self._asked: dict[int, int] = {}
-        add_step, add_depth, add_key = self.steps.append, self.depths.append, self.exact.append
-        for depth, step in walked:
-            add_step(step)
-            add_depth(depth)
-            add_key(hash(exact_form(step, depth)))
+    def __init__(self, run: RunRead) -> None:
+        self.run = run
+        self.steps: Sequence[Step] = Steps(run) if run.steps is None else run.steps
+        self.depths = run.depths
+        self.records: list[Any] = [end or begin for begin, end in zip(run.begun, run.ended, strict=True)]
+        self.types = [record.type for record in self.records]
+        self._is_whole = None not in run.ended
+        if not self._is_whole:
+            self.types = [
+                kind if end is not None else record.of or "step"
+                for kind, end, record in zip(self.types, run.ended, self.records, strict=True)
+            ]
+        name_of = _NAMES.get
+        self.names: list[str | None] = [
+            name_of(kind, _other_name)(record) for kind, record in zip(self.types, self.records, strict=True)
+        ]
+        self.named: list[int] = list(map(hash, zip(self.depths, self.types, self.names, strict=True)))
+        self.exact: list[int] = self._exact()
 
     def __len__(self) -> int:
-        return len(self.steps)
+        return len(self.records)
 
-    def asked(self, place: int) -> int:
-        """Equal for steps of the same name, depth and input."""
-        key = self._asked.get(place)
-        if key is None:
-            step = self.steps[place]
-            form = self.depths[place], step.type, _name(step), _given(step)
-            key = self._asked[place] = hash(form)
-        return key
+    def _exact(self) -> list[int]:
+        given: list[Any] = _hashes([record.input_json for record in self.records])
+        out: list[Any] = _hashes([record.output_json for record in self.records])
+        failed: list[Any] = [
+            (record.error, record.error_type)
+            if record.error is not None or record.error_type is not None
+            else None
+            for record in self.records
+        ]
+        for place, key in enumerate(given):
+            if key in _SILENT:
+                given[place] = self._given(place)
+        for place, kind in enumerate(self.types):
+            if kind == "llm_call":
+                record = self.records[place]
+                said = out[place]
+                tokens = record.output_tokens if said in _SILENT else None
+                out[place] = said, tokens, record.stop_reason, _asked_for(record)
+            elif kind == "event":
+                out[place], failed[place] = bytes(self.records[place].data_json), None
+        if not self._is_whole:
+            for place, end in enumerate(self.run.ended):
+                if end is None:
+                    out[place], failed[place] = _UNFINISHED, None
+        return list(map(hash, zip(self.named, given, out, failed, strict=True)))
 
-    def named(self, place: int) -> int:
-        """Equal for steps of the same name and depth."""
-        step = self.steps[place]
-        return hash((self.depths[place], step.type, _name(step)))
-
-    def kind(self, place: int) -> int:
-        """Equal for model calls of the same depth, whatever the model, and for nothing else."""
-        if self.steps[place].type != "llm_call":
-            return hash((id(self), place))
-        return hash((self.depths[place], "llm_call"))
+    def asked(self, places: Iterable[int]) -> dict[int, int]:
+        """Return a key of each of *places* that is equal for steps of the same name, depth and input."""
+        types, named = self.types, self.named
+        keys = {}
+        for place in places:
+            given = self._given(place)
+            if isinstance(given, bytes):
+                given = _canonical(given, is_call=types[place] == "llm_call")
+            keys[place] = hash((named[place], given))
+        return keys
 
     def is_telling(self, place: int) -> bool:
         """Whether a step says enough to be known again elsewhere by all it says."""
-        return self.steps[place].type != "llm_call" or bool(bytes(self.steps[place].record.output_json))
+        return self.types[place] != "llm_call" or bool(bytes(self.records[place].output_json))
 
     def is_asking(self, place: int) -> bool:
         """Whether a step says enough to be known again elsewhere by its input."""
-        return self.steps[place].type in ("tool_call", "agent_call")
+        return self.types[place] in ("tool_call", "agent_call")
 
-    def answered(self, place: int) -> Hashable:
-        """Equal for steps that came to the same."""
-        return _come_out(self.steps[place])
+    def form(self, place: int) -> tuple[str, ...]:
+        """Return all that `exact` is a hash of, in words: which of two is less is the same in any process."""
+        named = self.depths[place], self.types[place], self.names[place]
+        return tuple(map(repr, (*named, self._given(place), *self.outcome(place))))
 
+    def outcome(self, place: int) -> tuple[Hashable, ...]:
+        """Return what a step came to, the JSON last, as it was recorded; b"" for none."""
+        record, kind = self.run.ended[place], self.types[place]
+        if record is None:
+            return _UNFINISHED, b""
+        if kind == "event":
+            return kind, _said(record.data_json)
+        failure = record.error, record.error_type
+        said = _said(record.output_json)
+        if kind != "llm_call":
+            return failure, said
+        tokens = None if said else record.output_tokens
+        return failure, tokens, record.stop_reason, _asked_for(record), said
 
-def exact_form(step: Step, depth: int) -> tuple[Any, ...]:
-    """Return what the key `exact` is the hash of."""
-    record = step.end
-    if record is None:
-        return depth, step.type, _name(step), bytes(_input(step))
-    if record.type == "tool_call":
-        given, out = bytes(record.input_json), bytes(record.output_json)
-        return depth, record.tool, given or bytes(_input(step)), out, record.error, record.error_type
-    return depth, record.type, _name(step), _given_raw(step), _come_out_raw(record)
-
-
-def side_of(source: RunSource) -> Side:
-    """Return a run ready to be compared.
-
-    Raises:
-        LogSourceError, LogFormatError, LogTooNewError, OSError: as `agent_step_log.read_run`.
-        TypeError: *source* is nothing that holds a run.
-    """
-    if isinstance(source, Run):
-        return Side(source.run_id, source.info, _down(source.roots))
-    if isinstance(source, str | os.PathLike):
-        return side_of(read_run(source))
-    if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], Record):
-        return side_of(read_run(*source))
-    records = list(source)
-    if not all(isinstance(record, Record) for record in records):
-        raise TypeError("a run to compare is a Run, a log, (log, run id), or the records of its steps")
-    return Side(records[0].run_id if records else None, None, _walked(records))
+    def _given(self, place: int) -> Hashable:
+        """Return the input as JSON, from the beginning where the ending does not have it; else the tokens."""
+        record = self.records[place]
+        said = _said(record.input_json)
+        if not said:
+            begun = self.run.begun[place]
+            if begun is not None:
+                said = _said(begun.input_json)
+        return said if said or self.types[place] != "llm_call" else record.input_tokens
 
 
-def _down(roots: Sequence[Step]) -> Iterator[tuple[int, Step]]:
-    """Yield what `Run.walk` does, and keep no tuple for each step that waits.
-
-    So many new objects at once set the garbage collector on all that has been read.
-    """
-    levels = [iter(roots)]
-    while levels:
-        for step in levels[-1]:
-            yield len(levels) - 1, step
-            if step.children:
-                levels.append(iter(step.children))
-                break
-        else:
-            levels.pop()
+def is_same_outcome(one: Side, i: int, other: Side, j: int) -> bool:
+    """Whether two steps of one type came to the same, whatever the order of keys and the ids of calls."""
+    *left, said = one.outcome(i)
+    *right, other_said = other.outcome(j)
+    return left == right and _is_same(said, other_said, is_call=one.types[i] == "llm_call")
 
 
-def _walked(records: Iterable[Record]) -> Iterable[tuple[int, Step]]:
-    """Bring records together to steps, and those to a tree; one whose parent is missing is a root."""
-    steps: dict[tuple[str | None, int], Step] = {}
-    for record in records:
-        if record.step <= 0:
-            continue
-        key = record.writer, record.step
-        if record.type == "step_start":
-            steps.setdefault(key, Step(record.step, record.writer, record.of or "step", start=record))
-        elif key in steps:
-            steps[key].end, steps[key].type = record, record.type
-        else:
-            steps[key] = Step(record.step, record.writer, record.type, end=record)
-    children: dict[tuple[str | None, int] | None, list[Step]] = {}
-    for step in sorted(steps.values(), key=lambda step: (step.started_at, step.number)):
-        children.setdefault(_parent(step, steps), []).append(step)
-    waiting = [(0, step) for step in reversed(children.get(None, []))]
-    while waiting:
-        depth, step = waiting.pop()
-        yield depth, step
-        below = children.get((step.writer, step.number), [])
-        waiting.extend((depth + 1, child) for child in reversed(below))
+def _is_same(one: Any, other: Any, *, is_call: bool) -> bool:
+    if one == other:
+        return True
+    if one[:1] not in _NESTED or other[:1] != one[:1]:
+        return False
+    try:
+        left, right = _decode(one), _decode(other)
+        if is_call:
+            left, right = without_call_ids(left), without_call_ids(right)
+        # To Python True is 1, and not to JSON; that two values differ can be had for less.
+        return bool(left == right) and _encode(left) == _encode(right)
+    except (msgspec.DecodeError, msgspec.EncodeError, RecursionError):
+        return False  # a number no float holds: comparing bytes will do
 
 
-def _parent(step: Step, steps: dict[tuple[str | None, int], Step]) -> tuple[str | None, int] | None:
-    record = step.record
-    if record.parent is None:
-        return None
-    writer = record.writer if record.parent_writer is None else record.parent_writer or None
-    key = writer, record.parent
-    # A parent starts before its children: what claims otherwise may go round in a ring.
-    if key not in steps or (writer == record.writer and record.parent >= record.step):
-        return None
-    return key
+def _said(raw: msgspec.Raw) -> bytes:
+    """Return JSON; b"" for null, which says as much."""
+    said = bytes(raw)
+    return b"" if said == b"null" else said
 
 
-# -- what went in, and what came out ----------------------------------------------
+def _hashes(raws: list[msgspec.Raw]) -> list[int]:
+    return list(map(hash, map(bytes, raws)))
 
 
-def _name(step: Step) -> str | None:
-    record = step.record
-    kind = step.type
-    if kind == "tool_call":
-        return record.tool
-    if kind == "llm_call":
-        return record.model
-    return record.agent if kind == "agent_call" else record.name
-
-
-def _input(step: Step) -> Any:
-    """Return the input as JSON, from the beginning of the step where its ending does not have it."""
-    raw = step.record.input_json
-    if not bytes(raw) and step.start is not None:
-        return step.start.input_json
-    return raw
-
-
-def _given_raw(step: Step) -> Hashable:
-    raw = bytes(_input(step))
-    return raw if raw or step.type != "llm_call" else step.record.input_tokens
-
-
-def _come_out_raw(record: Record) -> Hashable:
-    if record.type == "event":
-        return bytes(record.data_json)
-    failure = record.error, record.error_type
-    raw = bytes(record.output_json)
-    if record.type != "llm_call":
-        return raw, failure
-    return raw or record.output_tokens, record.stop_reason, _asked_for(record), failure
-
-
-def _given(step: Step) -> Hashable:
-    raw = bytes(_input(step))
-    if not raw:
-        return step.record.input_tokens if step.type == "llm_call" else b""
-    return _canonical(raw, is_call=step.type == "llm_call")
-
-
-def _come_out(step: Step) -> Hashable:
-    record = step.end
-    if record is None:
-        return None
-    if record.type == "event":
-        return _canonical(bytes(record.data_json), is_call=False)
-    failure = record.error, record.error_type
-    is_call = record.type == "llm_call"
-    out = _canonical(bytes(record.output_json), is_call=is_call)
-    if not is_call:
-        return out, failure
-    return out or record.output_tokens, record.stop_reason, _asked_for(record), failure
-
-
-def _asked_for(record: Record) -> tuple[Any, ...] | None:
+def _asked_for(record: Record) -> tuple[str, ...] | None:
     if not record.tool_calls:
         return None
     return tuple(str(call.get("name")) for call in record.tool_calls)
@@ -241,10 +216,10 @@ def _asked_for(record: Record) -> tuple[Any, ...] | None:
 
 def _canonical(raw: bytes, *, is_call: bool) -> bytes:
     """Return the JSON *raw* in one form; as it is where it has none."""
-    if raw[:1] not in (b"{", b"["):
-        return b"" if raw == b"null" else raw
+    if raw[:1] not in _NESTED:
+        return raw
     try:
-        value = msgspec.json.decode(raw)
+        value = _decode(raw)
         return _encode(without_call_ids(value) if is_call else value)
     except (msgspec.DecodeError, msgspec.EncodeError, RecursionError):
         return raw  # a number no float holds: comparing bytes will do

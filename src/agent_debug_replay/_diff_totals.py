@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent_step_log.limits import MAX_TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    from agent_step_log import Record, Step
+    from agent_debug_replay._diff_steps import Side
+    from agent_step_log import Record
 
-__all__ = ["Delta", "deltas_of"]
+__all__ = ["Delta", "Figures", "deltas_of"]
 
-_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+#: Those a model call need not have: that it does not tell them says nothing about the sum.
+_OPTIONAL = ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_TOKENS = ("input_tokens", "output_tokens", *_OPTIONAL)
 _COUNTS = {"llm_call": "llm_calls", "tool_call": "tool_calls", "agent_call": "agent_calls", "event": "events"}
-_SPENT = {"llm_call": "llm_ms", "tool_call": "tool_ms"}
-#: Figures that every model call has: one that does not tell them makes the sum a lower bound.
-_ALWAYS = frozenset({"input_tokens", "output_tokens"})
+_SPENT = {"llm_ms": "llm_call", "tool_ms": "tool_call"}
+_NAMES = ("steps", *_COUNTS.values(), "errors", *_TOKENS, "duration_ms", *_SPENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,7 @@ class Delta:
         name: steps, llm_calls, tool_calls, agent_calls, events, errors; input_tokens, output_tokens,
             cache_read_tokens, cache_write_tokens, reasoning_tokens; duration_ms (from the first start
             to the last end), llm_ms and tool_ms (sums over the calls).
-        a, b: The figures; None where nobody told.
+        a, b: The figures; None where nobody told: a run all of whose steps have one time tells none.
         a_bound, b_bound: "lower" or "upper" where a figure is only a bound, "unknown" where it may
             be off either way, None where it is exact.
     """
@@ -50,64 +56,112 @@ class Delta:
         return self.delta is not None and self.a_bound is None and self.b_bound is None
 
 
-class _Sums:
-    """The figures of one run, or of a part of it."""
+class _Figure(NamedTuple):
+    """A figure of one run, its bound, and whether any step told it."""
 
-    def __init__(self) -> None:
-        self.values: dict[str, float] = dict.fromkeys(("steps", *_COUNTS.values(), "errors"), 0)
-        self.bounds: dict[str, str] = {}
-        self.first: float | None = None
-        self.last: float | None = None
-
-    def add(self, step: Step) -> None:
-        start, end = step.started_at, step.record.ts
-        self.first = start if self.first is None else min(self.first, start)
-        self.last = end if self.last is None else max(self.last, end)
-        if step.type in _COUNTS:
-            self.values[_COUNTS[step.type]] += 1
-        if step.type == "event":
-            return
-        self.values["steps"] += 1
-        record = step.end
-        if record is None:
-            return
-        self.values["errors"] += record.error is not None
-        if step.type == "llm_call":
-            for name in _TOKENS:
-                self._sum(name, getattr(record, name), record, name, is_told=name not in _ALWAYS)
-        if step.type in _SPENT:
-            self._sum(_SPENT[step.type], record.duration_ms, record, "duration_ms", is_told=False)
-
-    def _sum(self, name: str, value: float | None, record: Record, field: str, *, is_told: bool) -> None:
-        if value is not None and isfinite(value) and value >= 0:
-            self.values[name] = self.values.get(name, 0) + value
-        elif not is_told:
-            self._bound(name, "lower")
-        if record.bounds and field in record.bounds:
-            self._bound(name, record.bounds[field])
-
-    def _bound(self, name: str, side: str) -> None:
-        self.bounds[name] = side if self.bounds.get(name, side) == side else "unknown"
-
-    def figure(self, name: str) -> tuple[float | None, str | None]:
-        if name == "duration_ms":
-            lasted = None if self.first is None or self.last is None else (self.last - self.first) * 1000
-            return (round(lasted, 3) if lasted is not None and isfinite(lasted) else None), None
-        value = self.values.get(name)
-        return value, None if value is None else self.bounds.get(name)
+    value: float | None
+    bound: str | None = None
+    is_told: bool = True
 
 
-def deltas_of(one: Iterable[Step], other: Iterable[Step]) -> list[Delta]:
-    """Return every figure that either side has."""
-    sums = []
-    for steps in (one, other):
-        sums.append(_Sums())
-        for step in steps:
-            sums[-1].add(step)
-    names = ["steps", *_COUNTS.values(), "errors", *_TOKENS, "duration_ms", *_SPENT.values()]
-    deltas = []
-    for name in names:
-        (a, a_bound), (b, b_bound) = sums[0].figure(name), sums[1].figure(name)
-        if a is not None or b is not None:
-            deltas.append(Delta(name, a, b, a_bound, b_bound))
-    return deltas
+class Figures:
+    """The figures of one run, of all of it or from some step on; adding up is left to `sum`."""
+
+    def __init__(self, side: Side) -> None:
+        run, self._types = side.run, side.types
+        ended = run.ended
+        of_type: dict[str, list[int]] = {kind: [] for kind in _SPENT.values()}
+        for place, kind in enumerate(self._types):
+            if kind in of_type and ended[place] is not None:
+                of_type[kind].append(place)
+        calls = _Calls(ended, of_type["llm_call"])
+        self._sums = {name: (calls, calls.column(name, name)) for name in _TOKENS}
+        for name, kind in _SPENT.items():
+            steps = _Calls(ended, of_type[kind])
+            self._sums[name] = (steps, steps.column("duration_ms", name))
+        self._errors = [
+            place
+            for place, record in enumerate(ended)
+            if record is not None and record.error is not None and self._types[place] != "event"
+        ]
+        self._starts = [
+            _started_at(record) if begun is None else begun.ts
+            for begun, record in zip(run.begun, side.records, strict=True)
+        ]
+        self._ends: list[float] = [record.ts for record in side.records]
+
+    def since(self, place: int) -> dict[str, _Figure]:
+        """Return every figure of the steps from *place* on."""
+        types = self._types[place:]
+        counts = {name: types.count(kind) for kind, name in _COUNTS.items()}
+        counts = {"steps": len(types) - counts["events"], **counts}
+        counts["errors"] = len(self._errors) - bisect_left(self._errors, place)
+        found = {name: _Figure(number) for name, number in counts.items()}
+        found["duration_ms"] = self._lasted(place)
+        for name, (calls, column) in self._sums.items():
+            found[name] = column.since(bisect_left(calls.places, place))
+        return found
+
+    def _lasted(self, place: int) -> _Figure:
+        starts, ends = self._starts[place:], self._ends[place:]
+        lasted = (max(ends) - min(starts)) * 1000 if starts else 0.0
+        # All at one time: whoever recorded it had no clock.
+        is_told = isfinite(lasted) and lasted > 0
+        return _Figure(round(lasted, 3) if is_told else None, None, is_told)
+
+
+class _Calls:
+    """The ended steps of one type."""
+
+    def __init__(self, ended: Sequence[Record | None], places: list[int]) -> None:
+        self.places = places
+        self._records: list[Any] = [ended[place] for place in places]
+        bounds = [record.bounds for record in self._records]
+        self._bounds = bounds if bounds.count(None) < len(bounds) else []
+
+    def column(self, field: str, name: str) -> _Column:
+        values = list(map(attrgetter(field), self._records))
+        bounds = [bound.get(field) if bound else None for bound in self._bounds]
+        return _Column(values, bounds, name)
+
+
+class _Column:
+    """One figure of many steps: a sum over any number of the last of them."""
+
+    def __init__(self, values: list[Any], bounds: list[str | None], name: str) -> None:
+        self._most = MAX_TOKENS if name in _TOKENS else float("inf")
+        self._is_optional = name in _OPTIONAL
+        self._values, self._bounds = values, bounds
+
+    def since(self, place: int) -> _Figure:
+        values, bounds = self._values[place:], set(self._bounds[place:])
+        if not values:
+            return _Figure(0, None, is_told=False)
+        told = [value for value in values if value is not None] if None in values else values
+        if not told:
+            return _Figure(None, None, is_told=False)
+        # What cannot be was not told.
+        if not (isfinite(sum(told)) and min(told) >= 0 and max(told) <= self._most):
+            told = [value for value in told if 0 <= value <= self._most and isfinite(value)]
+            bounds.add("lower")
+        elif len(told) < len(values) and not self._is_optional:
+            bounds.add("lower")
+        bounds.discard(None)
+        bound = bounds.pop() if len(bounds) == 1 else "unknown" if bounds else None
+        return _Figure(sum(told), bound) if told else _Figure(None, None, is_told=False)
+
+
+def _started_at(record: Record) -> float:
+    if record.start_ts is not None:
+        return record.start_ts
+    return record.ts - max(record.duration_ms or 0.0, 0.0) / 1000
+
+
+def deltas_of(one: Figures, other: Figures, begin: int = 0, other_begin: int = 0) -> list[Delta]:
+    """Return every figure that either run tells, of its steps from some place on."""
+    left, right = one.since(begin), other.since(other_begin)
+    return [
+        Delta(name, left[name].value, right[name].value, left[name].bound, right[name].bound)
+        for name in _NAMES
+        if left[name].is_told or right[name].is_told
+    ]

@@ -53,10 +53,11 @@ def diff_json(
     }
     yield json_line(head)[:-1] + ', "pairs": ['
     comma = ""
-    for pair in found.pairs:
-        if (pair.kind in only) if only else (with_same or pair.kind != "same"):
-            yield comma + json_line(_pair(pair))
-            comma = ", "
+    for kind, begin, end in found.stretches():
+        if (kind in only) if only else (with_same or kind != "same"):
+            for place in range(begin, end):
+                yield comma + json_line(_pair(found.pairs[place]))
+                comma = ", "
     yield "]}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from agent_debug_replay import _align
 from agent_debug_replay._align import align
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 FEW = st.lists(st.integers(0, 2), max_size=25)
 MANY = st.lists(st.integers(0, 12), max_size=25)
@@ -72,12 +73,15 @@ class TestBeyondTheSureSearch:
     @pytest.fixture(autouse=True)
     def _small_search(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_align, "_SURE", 2)
-        monkeypatch.setattr(_align, "_PER_ITEM", 0)
-        monkeypatch.setattr(_align, "_PIECE", 2)
-        monkeypatch.setattr(_align, "_PIECES", 0)
+        monkeypatch.setattr(_align, "MOST_ITEMS", 4)
+        monkeypatch.setattr(_align, "_KEPT", 3)
 
     @given(MANY, MANY)
     def test_what_is_brought_together_is_equal_and_in_order(self, one: list[int], other: list[int]) -> None:
+        assert check(one, other) <= longest_common(one, other)
+
+    @given(FEW, FEW)
+    def test_of_few_keys_is_equal_and_in_order_too(self, one: list[int], other: list[int]) -> None:
         assert check(one, other) <= longest_common(one, other)
 
     def test_keys_that_occur_once_are_anchors(self) -> None:
@@ -86,20 +90,47 @@ class TestBeyondTheSureSearch:
         assert check(one, other) >= 5
 
 
+class TestLongSequences:
+    def test_of_random_keys_bring_together_most_of_what_can_be(self) -> None:
+        chance = Random(1)
+        one, other = ([chance.randrange(4) for _ in range(3_000)] for _ in range(2))
+        assert check(one, other) >= 0.97 * longest_common(one, other)
+
+    def test_that_drift_apart_are_followed(self) -> None:
+        chance = Random(2)
+        one = [chance.randrange(4) for _ in range(6_000)]
+        other = [key for key in one if chance.random() < 0.8]
+        assert check(one, other) >= 0.97 * len(other)
+
+    def test_with_few_differences_far_apart_lose_none(self) -> None:
+        chance = Random(3)
+        one = [chance.randrange(3) for _ in range(20_000)]
+        other = one.copy()
+        for place in range(19_000, 0, -1_000):
+            del other[place : place + 5]
+        assert check(one, other) == len(other)
+
+
 class TestWork:
-    """Counted, not timed: how many rounds of the search a pair of long sequences takes."""
+    """Counted, not timed: the steps either search takes for a pair of long sequences."""
 
     @pytest.fixture
-    def rounds(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    def steps(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counted: list[int] = []
-        search: Callable[..., tuple[list[list[int]], int]] = _align._Search._rounds
+        search = _align._Search._rounds
+        window = _align.matches_in
 
-        def count(self: _align._Search, x0: int, y0: int, effort: int) -> tuple[list[list[int]], int]:
-            found = search(self, x0, y0, effort)
-            counted.append(sum(map(len, found[0])) // 2)
+        def count_rounds(self: _align._Search, effort: int) -> list[list[int]] | None:
+            found = search(self, effort)
+            counted.append(effort * effort if found is None else sum(map(len, found)) // 2)
             return found
 
-        monkeypatch.setattr(_align._Search, "_rounds", count)
+        def count_rows(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int]]:
+            counted.append(len(one))
+            return window(one, other)
+
+        monkeypatch.setattr(_align._Search, "_rounds", count_rounds)
+        monkeypatch.setattr(_align, "matches_in", count_rows)
         return counted
 
     @pytest.mark.parametrize(
@@ -117,7 +148,7 @@ class TestWork:
         ids=["one key", "alternating", "halves swapped", "few keys", "reversed"],
     )
     def test_follows_the_length_however_alike_the_keys(
-        self, rounds: list[int], one: list[int], other: list[int]
+        self, steps: list[int], one: list[int], other: list[int]
     ) -> None:
         check(one, other)
-        assert sum(rounds) < 2 * 100 * (len(one) + len(other))
+        assert sum(steps) < 2 * 4 * (len(one) + len(other))

@@ -74,7 +74,7 @@ class TestWhichRun:
         result = cli("diff", f"{logs}:run_", f"{logs}:bbbb0002")
         assert result.code == 2
         assert (
-            f"2 runs of {logs} match 'run_': {RUN}aaaa0001, {RUN}bbbb0002; give more of the id." in result.err
+            f"{logs}: 2 runs match 'run_': {RUN}aaaa0001, {RUN}bbbb0002; give more of the id." in result.err
         )
 
     def test_what_is_no_path_needs_a_default_source(self, cli: Cli) -> None:

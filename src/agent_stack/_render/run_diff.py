@@ -322,39 +322,50 @@ def _what(step: Step, room: int) -> Line:
 
 
 def _list(found: RunDiff, width: int, options: DiffOptions) -> Iterator[Line]:
-    numbers = max((step.number for steps in (found.a_steps, found.b_steps) for step in steps), default=0)
-    gutter = max(3, len(str(numbers)))
+    chosen, left_out = _chosen(found, options)
+    ends = (found.pairs[place] for begin, end, _ in chosen for place in (begin, end - 1))
+    numbers = [step.number for pair in ends for step in (pair.a, pair.b) if step is not None]
+    gutter = max(3, len(str(max(numbers, default=0))))
     yield Line("  ").add("A".rjust(gutter), "dim").add("B".rjust(gutter + 2), "dim")
-    shown = left_out = 0
-    folded: list[Pair] = []
-    for pair in found.pairs:
-        if options.only and pair.kind not in options.only:
+    for begin, end, is_folded in chosen:
+        if is_folded:
+            yield _fold(found, begin, end, gutter)
             continue
-        if pair.kind == "same" and not options.show_all and not options.only:
-            folded.append(pair)
-            continue
-        if shown >= _ROWS and not options.show_all:
-            left_out += 1
-            continue
-        yield from _fold(folded, gutter)
-        folded = []
-        shown += 1
-        yield from _row(pair, gutter, width, options)
-    if not left_out:
-        yield from _fold(folded, gutter)
-    else:
+        for place in range(begin, end):
+            yield from _row(found.pairs[place], gutter, width, options)
+    if left_out:
         yield Line("  ┄ ", "guide").add(f"{many(left_out, 'more row')} (--all)", "note")
-    if not shown and not folded:
+    if not chosen:
         yield Line("  ").add("no such steps", "dim")
 
 
-def _fold(folded: list[Pair], gutter: int) -> Iterator[Line]:
-    if not folded:
-        return
-    ends = [f"{pair.a.number}" for pair in (folded[0], folded[-1]) if pair.a is not None]
-    numbers = ends[0] if len(folded) == 1 else " to ".join(ends)
+def _chosen(found: RunDiff, options: DiffOptions) -> tuple[list[tuple[int, int, bool]], int]:
+    """Return the stretches of pairs to show, each with whether it is folded, and how many rows are not."""
+    chosen: list[tuple[int, int, bool]] = []
+    shown = left_out = 0
+    for kind, begin, end in found.stretches():
+        if options.only and kind not in options.only:
+            continue
+        if kind == "same" and not options.show_all and not options.only:
+            # Beyond the last row it would tell of what is not there.
+            if not left_out:
+                chosen.append((begin, end, True))
+            continue
+        room = end - begin if options.show_all else min(end - begin, _ROWS - shown)
+        if room:
+            chosen.append((begin, begin + room, False))
+        shown += room
+        left_out += end - begin - room
+    if left_out and chosen[-1][2]:
+        chosen.pop()
+    return chosen, left_out
+
+
+def _fold(found: RunDiff, begin: int, end: int, gutter: int) -> Line:
+    ends = [f"{pair.a.number}" for pair in (found.pairs[begin], found.pairs[end - 1]) if pair.a is not None]
+    numbers = ends[0] if end - begin == 1 else " to ".join(ends)
     line = Line("  ").add(" " * max(0, gutter - 1)).add("┄ ", "guide")
-    yield line.add(f"{many(len(folded), 'step')} the same ({numbers} of A)", "dim")
+    return line.add(f"{many(end - begin, 'step')} the same ({numbers} of A)", "dim")
 
 
 def _row(pair: Pair, gutter: int, width: int, options: DiffOptions) -> Iterator[Line]:

@@ -12,7 +12,7 @@ from agent_stack.errors import CommandError
 if TYPE_CHECKING:
     from agent_debug_replay import Divergence, RunDiff
     from agent_stack._conversation import Diff
-    from agent_step_log import Record, Run, Step
+    from agent_step_log import Record, Step
 
 __all__ = ["command"]
 
@@ -66,8 +66,7 @@ def command(
 
     screen = Screen(color)
     places = [_place(a), _place(b)]
-    runs = [_run(*place) for place in places]
-    found = diff(runs[0], runs[1])
+    found = diff(*places)
     only = frozenset(_CLASSES[name] for name in classes)
     messages = _messages(found.first, places)
     if as_json:
@@ -80,9 +79,9 @@ def command(
 
     options = DiffOptions(show_all=show_all, full=full, only=only)
     screen.print(render_run_diff(found, screen.width, options, costs=_costs(found), messages=messages))
-    for run in runs:
-        if run.damage:
-            lost = f"{len(run.damage)} stretches of {run.run_id} are no record and were left out"
+    for run_id, damage in ((found.a_id, found.a_damage), (found.b_id, found.b_damage)):
+        if damage:
+            lost = f"{len(damage)} stretches of {run_id} are no record and were left out"
             remark(f"{lost}: agent-step-log verify lists them.")
     return 0 if found.is_same else 1
 
@@ -112,47 +111,6 @@ def _place(text: str) -> tuple[str, str | None]:
             f"{text} is no file or directory, and there are no logs in {default} to have such a run."
         )
     return default, text
-
-
-def _run(source: str, run_id: str | None) -> Run:
-    """Read one run.
-
-    Raises:
-        CommandError: No run of *source*, or several, are called *run_id*.
-    """
-    from agent_step_log import list_runs, read_run
-
-    if run_id is None:
-        return read_run(source)
-    known = [info.run_id for info in list_runs(source)]
-    close = (
-        [run_id]
-        if run_id in known
-        else [name for name in known if name.startswith(run_id) or name.endswith(run_id)]
-    )
-    if len(close) == 1:
-        return read_run(source, close[0])
-    names = ", ".join(close[:5] or _nearest(run_id, known))
-    if close:
-        more = ", …" if len(close) > 5 else ""
-        raise CommandError(
-            f"{len(close)} runs of {source} match {run_id!r}: {names}{more}; give more of the id."
-        )
-    hint = f"the nearest: {names}" if names else "`agent-step-log ls` shows the runs"
-    raise CommandError(f"{source}: no run {run_id!r} in it; {hint}.")
-
-
-def _nearest(run_id: str, known: list[str]) -> list[str]:
-    """Return the ids most like *run_id*, whole or by their ends."""
-    from difflib import SequenceMatcher
-
-    def likeness(name: str) -> float:
-        parts = (name, name[-len(run_id) :], name[: len(run_id)])
-        return max(SequenceMatcher(None, run_id[:64], part[-64:], autojunk=False).ratio() for part in parts)
-
-    # The last runs are the likeliest to be meant, and a directory may hold any number.
-    scored = sorted(((likeness(name), name) for name in known[-500:]), reverse=True)
-    return [name for score, name in scored[:3] if score >= 0.5]
 
 
 # -- what it cost, and what crossed the wire ----------------------------------------
