@@ -48,7 +48,7 @@ def missing(need: Need, type_: str = "BOOLEAN", of: str = "run_id") -> str:
 
 
 def with_lines(sql: str, *, object_bytes: int, exact: bool) -> str:
-    """Return *sql* with what it takes out of a line written in for `inside.lines`: the keys it names in quotes.
+    """Return *sql* with a reading of the lines for `inside.lines`: of the keys it names in double quotes.
 
     With every fault an error: a line that is no JSON, and one with a key twice that is asked for.
     """

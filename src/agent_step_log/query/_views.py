@@ -18,7 +18,7 @@ import re
 from typing import TYPE_CHECKING
 
 from agent_step_log.limits import MAX_TOKENS
-from agent_step_log.query._columns import KEYS, NAMES, VIEWS, Column, typed, typed_json
+from agent_step_log.query._columns import KEYS, NAMES, VIEWS, typed, typed_json
 from agent_step_log.query._lines import LINES, Need, missing
 from agent_step_log.query._zone import day_of
 
@@ -269,13 +269,14 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         )
 
     timed = f"{_is_type('llm_call', 'tool_call')} AND ({typed('duration_ms')}) >= 0"
-    # Two lists of the same lines in the same order: who asks how runs ended does not pay for their errors.
-    end_struct = f"{{w: {typed('writer')}, status: {typed('status')}}}"
-    error_struct = (
-        f"{{w: {typed('writer')}, error: {typed('error')}, error_type: {typed('error_type')}, "
-        f"error_frames: {typed('error_frames')}}}"
+    whys = [name for name in ("error", "error_type", "error_frames") if wanted is None or name in wanted]
+    # What the processes of a run wrote at its ends. Nearly every run is the work of one, which has no writer:
+    # that one's are kept apart, as a list takes the engine longer than all else here.
+    mark = ", ".join(
+        [f"ts: {typed('ts')}", f"is_end: {ends}", f"w: {typed('writer')}", f"process: {typed('process')}"]
+        + [f"{name}: {typed(name)}" for name in ("status", *whys)]
     )
-    header_struct = f"{{w: {typed('writer')}, process: {typed('process')}}}"
+    own = f"({typed('writer')}) IS NULL"
     aggregate = {
         "run_id": typed("run_id"),
         "agent": head("agent"),
@@ -309,26 +310,20 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         f"AND ({typed('tool')}) IS NOT NULL))",
         "path": f"arg_min({_PATH}, {typed('ts')})",
         "process": head("process"),
-        "head_writer": head("writer"),
-        "heads": f"list({header_struct}) FILTER ({starts})",
-        "ends": f"list({end_struct} ORDER BY {typed('ts')}) FILTER ({ends})",
-        "fails": f"list({error_struct} ORDER BY {typed('ts')}) FILTER ({ends})",
+        "own_heads": f"list({typed('process')}) FILTER ({starts} AND {own})",
+        "own_end": f"arg_max({{{mark}}}, {typed('ts')}) FILTER ({ends} AND {own})",
+        "others": f"list({{{mark}}}) FILTER (({starts} OR {ends}) AND NOT {own})",
     }
-    ended, failed = (
-        f"CASE WHEN heads IS NULL THEN {each}[-1] "
-        f"ELSE list_filter({each}, lambda e: e.w IS NOT DISTINCT FROM head_writer)[-1] END"
-        for each in ("ends", "fails")
-    )
-    own = {
+    made = {
         "status": _status(met, silent_s),
         "duration_ms": "CASE WHEN isfinite(ended_at - started_at) "
         "THEN round((ended_at - started_at) * 1000) ELSE 0 END",
         "steps": "CAST(begun_steps AS BIGINT) + coalesce(open_steps, 0)",
         "total_tokens": "TRY_CAST(CASE WHEN input_tokens IS NULL AND output_tokens IS NULL THEN NULL ELSE "
         "coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) END AS BIGINT)",
-        "error": "failed.error",
-        "error_type": "failed.error_type",
-        "error_frames": "failed.error_frames",
+        "error": "ended.error",
+        "error_type": "ended.error_type",
+        "error_frames": "ended.error_frames",
         "models": "coalesce(models, [])",
         "tools": "coalesce(tools, [])",
         "host": "json_extract_string(process, '$.host')",
@@ -336,27 +331,39 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         "day": day_of("started_at"),
     }
 
-    def value(column: Column) -> str:
-        if wanted is not None and column.name not in wanted:
-            return missing(Need.COLUMNS, column.type)
-        return own.get(column.name, column.name)
-
-    columns = ", ".join(f"{value(column)} AS {column.name}" for column in VIEWS["runs"])
-    used = _words(columns)
-    more = [f"{value} AS {name}" for name, value in (("ended", ended), ("failed", failed)) if name in used]
-    used |= _words(" ".join(more))
-    taken = ", ".join(
-        f'{value} AS "{name}"' for name, value in aggregate.items() if name in used | {"run_id"}
-    )
+    values = {
+        column.name: made.get(column.name, column.name)
+        if wanted is None or column.name in wanted
+        else missing(Need.COLUMNS, column.type)
+        for column in VIEWS["runs"]
+    }
+    columns = ", ".join(f"{value} AS {name}" for name, value in values.items())
+    used = _words(" ".join(values.values()))
+    ended = ""
+    if "ended" in used:
+        ended = f", {_ENDED} AS ended"
+        used |= _words(ended)
+    taken = ", ".join(f"{value} AS {name}" for name, value in aggregate.items() if name in used)
     runs = f'SELECT {taken} FROM ({_lines("true")}) GROUP BY "run_id"'
     if "open_steps" in used:
         runs = f"FROM ({runs}) LEFT JOIN ({_OPEN_STEPS}) USING (run_id)"
-    return (
-        f'CREATE OR REPLACE TEMP VIEW "runs" AS SELECT {columns} '
-        f"FROM (SELECT {', '.join(['*', *more])} FROM ({runs}))"
-    )
+    return f'CREATE OR REPLACE TEMP VIEW "runs" AS SELECT {columns} FROM (SELECT *{ended} FROM ({runs}))'
 
 
+_OTHER_HEADS = "list_filter(others, lambda o: NOT o.is_end)"
+# The end of the process whose header is the run's; of a run without header the last there is.
+_ENDED = (
+    "CASE WHEN others IS NULL OR own_heads IS NOT NULL THEN own_end "
+    f"WHEN len({_OTHER_HEADS}) = 0 THEN "
+    "list_sort(list_filter(list_append(others, own_end), lambda o: o.is_end))[-1] "
+    f"ELSE list_sort(list_filter(others, lambda o: o.is_end AND o.w = list_sort({_OTHER_HEADS})[1].w))[-1] END"
+)
+# Of the processes that began and did not end it; one process ends once.
+_OPEN_PROCESSES = (
+    "list_concat(CASE WHEN own_end IS NULL THEN own_heads END, list_transform(list_filter("
+    f"{_OTHER_HEADS}, lambda h: NOT list_contains(list_transform(list_filter(others, lambda o: o.is_end), "
+    "lambda e: e.w), h.w)), lambda h: h.process))"
+)
 _OPEN_STEPS = f"SELECT {typed('run_id')} AS run_id, count(*) AS open_steps FROM inside.open GROUP BY 1"
 
 
@@ -369,25 +376,22 @@ def _status(met: set[Need], silent_s: float) -> str:
     if Need.MACHINE not in met:
         alive = f"CAST(error('{Need.MACHINE} ' || run_id) AS VARCHAR)"
     else:
-        here = "json_extract_string(p.process, '$.host') IS NOT DISTINCT FROM getvariable('_host')"
-        this_boot = "json_extract_string(p.process, '$.boot_id') IS NOT DISTINCT FROM getvariable('_boot')"
-        pid = "TRY_CAST(json_extract_string(p.process, '$.pid') AS BIGINT)"
-        started = "TRY_CAST(json_extract_string(p.process, '$.started') AS DOUBLE)"
+        here = "json_extract_string(p, '$.host') IS NOT DISTINCT FROM getvariable('_host')"
+        this_boot = "json_extract_string(p, '$.boot_id') IS NOT DISTINCT FROM getvariable('_boot')"
+        pid = "TRY_CAST(json_extract_string(p, '$.pid') AS BIGINT)"
+        started = "TRY_CAST(json_extract_string(p, '$.started') AS DOUBLE)"
         since = f"getvariable('_processes')[{pid}]"
-        fate = (
-            f"CASE WHEN NOT {here} THEN 'unknown' WHEN NOT {this_boot} THEN 'dead' "
-            f"WHEN coalesce({pid}, 0) <= 0 THEN 'unknown' WHEN {since} IS NULL THEN 'dead' "
-            f"WHEN {since} < 0 OR {started} IS NULL OR {started} = {since} THEN 'alive' ELSE 'dead' END"
-        )
-        fates = (
-            "list_transform(list_filter(heads, lambda h: NOT coalesce(list_contains(list_transform("
-            f"ends, lambda e: coalesce(e.w, '')), coalesce(h.w, '')), false)), lambda p: {fate})"
+        unknown = f"coalesce(abs(getvariable('_now') - ended_at) < {silent_s}, false)"
+        runs = (
+            f"CASE WHEN NOT {here} THEN {unknown} WHEN NOT {this_boot} THEN false "
+            f"WHEN coalesce({pid}, 0) <= 0 THEN {unknown} WHEN {since} IS NULL THEN false "
+            f"ELSE {since} < 0 OR {started} IS NULL OR {started} = {since} END"
         )
         alive = (
-            f"CASE WHEN list_contains({fates}, 'alive') OR list_contains({fates}, 'unknown') "
-            f"AND abs(getvariable('_now') - ended_at) < {silent_s} THEN 'running' ELSE 'interrupted' END"
+            f"CASE WHEN list_contains(list_transform({_OPEN_PROCESSES}, lambda p: {runs}), true) "
+            "THEN 'running' ELSE 'interrupted' END"
         )
     return (
         "CASE WHEN ended IS NOT NULL THEN coalesce(ended.status, 'ok') "
-        f"WHEN heads IS NULL THEN 'unknown' ELSE {alive} END"
+        f"WHEN own_heads IS NULL AND coalesce(len({_OTHER_HEADS}), 0) = 0 THEN 'unknown' ELSE {alive} END"
     )
