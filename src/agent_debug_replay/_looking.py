@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agentsnap import Amount, Prices
     from agenttap import Tape, TapedExchange
 
-__all__ = ["Looking"]
+__all__ = ["Looking", "why_no_exchange"]
 
 _KEPT_EXCHANGES = 16
 _MOST_MESSAGES = 400  # put together from steps: what came before is left out
@@ -79,7 +79,8 @@ class Looking:
         """See `Replay.holds`."""
         replay, table = self._replay, self._replay.table
         needle = text.casefold()
-        forms = {form.casefold().encode() for form in (text, _in_json(text))}
+        # Half a surrogate, typed or pasted, is in no log: what is looked for is then not found.
+        forms = {form.casefold().encode("utf-8", "surrogatepass") for form in (text, _in_json(text))}
         is_plain = text.isascii()
 
         def found(row: int) -> bool:
@@ -411,6 +412,18 @@ class Looking:
             self.size_of(context),
             next((row for row in range(index, -1, -1) if flags[row] & ERROR), None),
         )
+
+
+def why_no_exchange(replay: Replay, index: int) -> str:
+    """Return in a sentence why a model call has no exchange: no tape, one that is gone, or is damaged."""
+    label = replay.row(index).label
+    told = replay.payload(index).record.exchange
+    name = told.get("tape") if isinstance(told, dict) else None
+    if not isinstance(name, str) or Path(name).name != name:
+        return f"Step {label} is on no tape."
+    if not (replay.info.paths[0].parent / name).is_file():
+        return f"The tape of step {label} is not beside the log: {name}."
+    return f"Step {label} cannot be read on its tape, {name}; `agent-step-log wire` tells what is left of it."
 
 
 def _common(one: list[Message], other: list[Message]) -> int:

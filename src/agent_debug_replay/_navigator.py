@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_debug_replay._commands import AddBreak, AddCatch, AddWatch, Target
 from agent_debug_replay._expr import MISSING, Expression
+from agent_debug_replay._looking import why_no_exchange
 from agent_debug_replay._outcomes import (
     Context,
     Files,
@@ -599,8 +600,10 @@ class Navigator:
         at = self.position
         call = self.replay.call_before(at) if at is not None else None
         if call is None:
-            return Wire(None, None, part)
-        return Wire(self.replay.row(call), self.replay.exchange(call), part)
+            return Wire(None, None, part, message="No model was called up to here.")
+        exchange = self.replay.exchange(call)
+        message = why_no_exchange(self.replay, call) if exchange is None else ""
+        return Wire(self.replay.row(call), exchange, part, message=message)
 
     def files(self) -> Files:
         """Return the files touched up to the cursor."""

@@ -171,12 +171,14 @@ class Wire:
         exchange: None when there is no tape, or the call is not on it.
         part: request, response or events.
         is_whole: Whether to cut nothing.
+        message: Why there is none, in a sentence.
     """
 
     row: StepRow | None
     exchange: TapedExchange | None
     part: Literal["request", "response", "events"]
     is_whole: bool = False
+    message: str = ""
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,13 @@ def run_named(source: str | os.PathLike[str], run: str | None) -> tuple[list[Pat
                 raise
         else:
             return quick[chosen].paths, chosen
-    infos = list_runs(source, on_damage=_ignore)
+    try:
+        infos = list_runs(source, on_damage=_ignore)
+    except LogSourceError:
+        tape = next(iter(sorted(path.glob("*.tape.zst"))), None) if path.is_dir() else None
+        if tape is None:
+            raise
+        return _log_of_tape(tape, run)
     chosen = match_run(source, run, {info.run_id: info.fold.first_ts or 0.0 for info in infos})
     return next(info.paths for info in infos if info.run_id == chosen), chosen
 

@@ -117,7 +117,7 @@ def _wire_dict(wire: Wire) -> dict[str, Any]:
     told["row"] = row_dict(wire.row) if wire.row is not None else None
     exchange = wire.exchange
     if exchange is None:
-        return {**told, "exchange": None}
+        return {**told, "exchange": None, "message": wire.message}
     told["exchange"] = {
         "n": exchange.n,
         "ts": exchange.ts,

@@ -59,13 +59,18 @@ class Session:
                 break
         return 1 if self.navigator.hits else 0
 
-    def repl(self, stream: TextIO) -> int:
-        """Read lines from *stream* until it ends or says quit; return 2 if one failed and nobody watched."""
-        is_watched = stream is sys.stdin and stream.isatty() and self._screen.is_terminal
+    def repl(self, stream: TextIO | None) -> int:
+        """Read lines from *stream* until it ends or says quit; return 2 if one failed and nobody watched.
+
+        None is a stream that was closed before the program began: there are no lines in it.
+        """
+        is_watched = (
+            stream is not None and stream is sys.stdin and stream.isatty() and self._screen.is_terminal
+        )
         if not self._as_json:
             self._welcome()
         failed, last = False, ""
-        for line in _typed(self._prompt) if is_watched else stream:
+        for line in _typed(self._prompt) if is_watched else stream or ():
             text = line.strip() or (last if is_watched else "")
             if not text or text.startswith("#"):
                 continue

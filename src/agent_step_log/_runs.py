@@ -35,6 +35,9 @@ SILENT_S = 15 * 60.0
 
 StepKey = tuple[str | None, int]
 
+_NAMED = 3  # ids that a message names
+_COMPARED = 2_000  # runs whose ids are looked at for the nearest: those started last
+
 
 @dataclass
 class RunInfo:
@@ -242,8 +245,20 @@ def _the_run(runs: list[RunInfo], source: Source, run_id: str | None) -> RunInfo
     if len(close) == 1:
         return close[0]
     if not close:
-        raise LogSourceError(source, f"no run {run_id!r} in it; `agent-step-log ls` shows the runs")
-    raise LogSourceError(source, f"{len(close)} runs match {run_id!r}; give more of the id")
+        near = ", ".join(_nearest(run_id, [info.run_id for info in runs[-_COMPARED:]]))
+        hint = f"the nearest: {near}" if near else "`agent-step-log ls` shows the runs"
+        raise LogSourceError(source, f"no run {run_id!r} in it; {hint}")
+    names = ", ".join(info.run_id for info in close[:_NAMED]) + (", …" if len(close) > _NAMED else "")
+    raise LogSourceError(source, f"{len(close)} runs match {run_id!r}: {names}; give more of the id")
+
+
+def _nearest(wanted: str, ids: list[str]) -> list[str]:
+    """Return the ids most like *wanted*, as a whole or in their beginning or end."""
+    import difflib
+
+    length = len(wanted)
+    whole = {part: run_id for run_id in ids for part in (run_id, run_id[:length], run_id[-length:])}
+    return list(dict.fromkeys(whole[part] for part in difflib.get_close_matches(wanted, whole, _NAMED)))
 
 
 def _take_in(steps: dict[StepKey, Step], record: Record) -> None:

@@ -439,3 +439,122 @@ class TestHostileLogs:
 
         self.check(result)
         assert "Traceback" not in result.err
+
+    @pytest.mark.parametrize("command", ["ctx", "ctx -d", "ctx --full"])
+    def test_what_a_tool_brought_is_not_laid_out_without_end(
+        self, cli: Cli, write_log: WriteLog, command: str
+    ) -> None:
+        path = write_log(
+            "run.jsonl",
+            RUN_START,
+            tool(1, output=list(range(300_000))),
+            tool(2, output="e\n" * 3_000_000),
+            tool(3, output={f"k{n}": n for n in range(100_000)}),
+            {"type": "llm_call", "step": 4, "model": "m"},
+        )
+
+        result = cli("replay", path, "-x", f"goto 4; {command}")
+
+        self.check(result)
+        assert "0," in result.out
+        assert len(result.out.splitlines()) < (210_000 if "full" in command else 40)
+        if "full" in command:
+            assert "… 5,600,000 more characters (--json prints them)" in result.out
+            assert "… 298,000 more items (--json prints them)" in result.out
+
+
+class TestTapesOutOfPlace:
+    @pytest.fixture
+    def taped(self, logs: Path) -> Path:
+        """A log whose step 2 is on a tape beside it."""
+        path = logs / "a.jsonl"
+        text = path.read_text(encoding="utf-8")
+        place = '"type":"llm_call",'
+        text = text.replace(place, place + '"exchange":{"tape":"a.tape.zst","n":1},', 1)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def test_one_that_is_gone_is_named(self, cli: Cli, taped: Path) -> None:
+        out = cli("replay", taped, "-x", "goto 2; wire").out
+        assert out.splitlines()[-1] == "The tape of step 2 is not beside the log: a.tape.zst."
+
+    @pytest.mark.parametrize("content", [b"", b"\x28\xb5\x2f\xfd torn", b"no tape at all\n"])
+    def test_one_that_is_damaged_is_named(self, cli: Cli, taped: Path, content: bytes) -> None:
+        (taped.parent / "a.tape.zst").write_bytes(content)
+        told = cli("replay", taped, "-x", "goto 2; wire", "--json").json_lines()[-1]
+        assert told["exchange"] is None
+        assert told["message"] == (
+            "Step 2 cannot be read on its tape, a.tape.zst; `agent-step-log wire` tells what is left of it."
+        )
+
+    def test_a_directory_of_tapes_alone_says_so(self, cli: Cli, tmp_path: Path) -> None:
+        (tmp_path / "tapes").mkdir()
+        write_tape(tmp_path / "tapes", *whole_run(), name="run.tape.zst", run_id="run_of_nobody")
+        result = cli("replay", "tapes", "-x", "list")
+        assert result.code == 2
+        assert "the log of that run is not beside it; `agent-step-log wire` reads a tape alone" in result.err
+
+
+class TestStrangeStreams:
+    def test_without_any_stdin_there_are_no_commands(
+        self, cli: Cli, logs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "stdin", None)
+        for arguments in (["--repl"], []):
+            result = cli("replay", logs, "aaaa0001", *arguments)
+            assert (result.code, result.err) == (0, "")
+
+    def test_bytes_that_are_no_text_are_no_command(
+        self, cli: Cli, logs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lines = io.TextIOWrapper(
+            io.BytesIO(b"/\xff\xfe\ng \xff\n\x80\x81\np '\xff'\n"), encoding="utf-8", errors="surrogateescape"
+        )
+        monkeypatch.setattr(sys, "stdin", lines)
+        result = cli("replay", logs, "aaaa0001", "--repl")
+        assert result.code == 2
+        assert "There is no later step that holds" in result.out
+        assert "There is no command" in result.out
+
+    def test_a_reader_that_leaves_early_ends_it_quietly(self, logs: Path) -> None:
+        program = [sys.executable, "-m", "agent_stack", "replay", str(logs), "aaaa0001", "--repl"]
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": SOURCES, "PYTHONUTF8": "1"}
+        child = subprocess.Popen(
+            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        with suppress(BrokenPipeError):
+            child.stdin.write(b"list 50\n" * 1_000)
+            child.stdin.close()
+        assert child.wait() == 141
+        assert child.stderr.read() == b""
+        child.stderr.close()
+
+    def test_on_an_ascii_terminal_of_few_columns(self, logs: Path) -> None:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "agent_stack",
+                "replay",
+                str(logs),
+                "aaaa0001",
+                "-x",
+                "list 9; state; ctx",
+            ],
+            env={
+                "PATH": "/usr/bin:/bin",
+                "PYTHONPATH": SOURCES,
+                "PYTHONIOENCODING": "ascii",
+                "NO_COLOR": "1",
+                "COLUMNS": "20",
+                "TERM": "dumb",
+            },
+            capture_output=True,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.isascii()
+        assert b"?" not in done.stdout.replace(b"? ", b"")

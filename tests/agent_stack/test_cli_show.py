@@ -291,7 +291,15 @@ class TestWhichRun:
         ("arguments", "sentence"),
         [
             (("logs", "nope"), "logs: no run 'nope' in it; `agent-step-log ls` shows the runs."),
-            (("logs", "run_0193"), "logs: 2 runs match 'run_0193'; give more of the id."),
+            (
+                ("logs", "run_0193"),
+                "logs: 2 runs match 'run_0193': run_0193e2a51c4b7d3f9a6be1d2aaaa0001, "
+                "run_0193e2a51c4b7d3f9a6be1d2bbbb0002; give more of the id.",
+            ),
+            (
+                ("logs", "aaaa0003"),
+                "logs: no run 'aaaa0003' in it; the nearest: run_0193e2a51c4b7d3f9a6be1d2aaaa0001.",
+            ),
             (("nope/x",), "nope/x: no such file or directory."),
             (("logs", "a\0b"), "logs: no run 'a\\x00b' in it; `agent-step-log ls` shows the runs."),
         ],

@@ -237,7 +237,7 @@ class TestWhichRun:
         with pytest.raises(LogSourceError) as caught:
             read_run(path, "run-")
 
-        assert str(caught.value) == f"{path}: 2 runs match 'run-'; give more of the id."
+        assert str(caught.value) == f"{path}: 2 runs match 'run-': run-abc, run-abd; give more of the id."
 
     def test_none_it_could_be_is_an_error(self, tmp_path: Path) -> None:
         path = write(tmp_path, *self.LINES)
@@ -246,6 +246,11 @@ class TestWhichRun:
             read_run(path, "zzz")
 
         assert str(caught.value) == f"{path}: no run 'zzz' in it; `agent-step-log ls` shows the runs."
+
+    @pytest.mark.parametrize("asked", ["run-abx", "run-adc", "run_abc"])
+    def test_the_nearest_are_named(self, asked: str, tmp_path: Path) -> None:
+        with pytest.raises(LogSourceError, match=f"no run '{asked}' in it; the nearest: .*run-abc"):
+            read_run(write(tmp_path, *self.LINES), asked)
 
     def test_an_empty_log_has_none(self, tmp_path: Path) -> None:
         path = write(tmp_path)

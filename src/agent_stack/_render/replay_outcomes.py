@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from agent_stack._render.figures import count, duration, many
 from agent_stack._render.lines import Line
 from agent_stack._render.replay_rows import render_row
-from agent_stack._render.replay_values import render_value, value_cell
+from agent_stack._render.replay_values import render_value, trimmed, value_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +156,7 @@ def _context(context: Context, width: int) -> Iterator[Line]:
     where = {
         "tape": "as it was sent",
         "record": "as the step log has it",
-        "steps": "put together from the steps before: there is no tape",
+        "steps": "put together from the steps before",
         "none": "nothing is recorded of it",
     }
     head = Line().add(f"step {context.row.label}", "bold").add(f"  {context.row.name or '?'}", "llm")
@@ -167,19 +167,18 @@ def _context(context: Context, width: int) -> Iterator[Line]:
     else:
         head.add(f"  {many(len(context.messages), 'message')}")
     yield head.add(f"  ({where[context.source]})", "dim")
-    messages = [Message(each.role, each.content, plain=each.content) for each in context.messages]
+    contents = (trimmed(each.content, is_whole=context.is_whole) for each in context.messages)
+    messages = [
+        Message(each.role, content, plain=content)
+        for each, content in zip(context.messages, contents, strict=True)
+    ]
     yield from render_messages(messages, width, full=context.is_whole)
 
 
 def _wire(wire: Wire, width: int) -> Iterator[Line]:
     exchange = wire.exchange
     if wire.row is None or exchange is None:
-        which = (
-            f"Step {wire.row.label} is on no tape"
-            if wire.row is not None
-            else "No model was called up to here"
-        )
-        yield Line().add(f"{which}.", "dim")
+        yield Line().add(wire.message, "dim", 400)
         return
     status = str(exchange.status) if exchange.status is not None else exchange.state
     head = (

@@ -56,7 +56,8 @@ def command(
     from agent_stack._screen import Screen
 
     place, run_id = _place(source, run)
-    is_screen = not lines and not repl and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    is_watched = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    is_screen = not lines and not repl and not as_json and is_watched
     if is_screen and (shown := _on_screen(place, run_id)) is not None:
         return shown
     with Replay.open(place, run_id) as replay:
