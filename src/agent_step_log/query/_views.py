@@ -270,12 +270,13 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
 
     timed = f"{_is_type('llm_call', 'tool_call')} AND ({typed('duration_ms')}) >= 0"
     whys = [name for name in ("error", "error_type", "error_frames") if wanted is None or name in wanted]
-    # What the processes of a run wrote at its ends. Nearly every run is the work of one, which has no writer:
-    # that one's are kept apart, as a list takes the engine longer than all else here.
-    mark = ", ".join(
-        [f"ts: {typed('ts')}", f"is_end: {ends}", f"w: {typed('writer')}", f"process: {typed('process')}"]
-        + [f"{name}: {typed(name)}" for name in ("status", *whys)]
+    # Nearly every run is the work of one process, which has no writer. What that one wrote is kept apart,
+    # as lists take the engine longer than all else here.
+    end = ", ".join(
+        [f"ts: {typed('ts')}", f"w: {typed('writer')}", f"status: coalesce({typed('status')}, 'ok')"]
+        + [f"{name}: {typed(name)}" for name in whys]
     )
+    fate = f"CASE WHEN {starts} THEN {_fate(met)} END"
     own = f"({typed('writer')}) IS NULL"
     aggregate = {
         "run_id": typed("run_id"),
@@ -310,12 +311,14 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         f"AND ({typed('tool')}) IS NOT NULL))",
         "path": f"arg_min({_PATH}, {typed('ts')})",
         "process": head("process"),
-        "own_heads": f"list({typed('process')}) FILTER ({starts} AND {own})",
-        "own_end": f"arg_max({{{mark}}}, {typed('ts')}) FILTER ({ends} AND {own})",
-        "others": f"list({{{mark}}}) FILTER (({starts} OR {ends}) AND NOT {own})",
+        "own_fate": f"max({fate}) FILTER ({starts} AND {own})",
+        "own_end": f"arg_max({{{end}}}, {typed('ts')}) FILTER ({ends} AND {own})",
+        "other_heads": f"list({{ts: {typed('ts')}, w: {typed('writer')}, fate: {fate}}}) "
+        f"FILTER ({starts} AND NOT {own})",
+        "other_ends": f"list({{{end}}}) FILTER ({ends} AND NOT {own})",
     }
     made = {
-        "status": _status(met, silent_s),
+        "status": _status(silent_s),
         "duration_ms": "CASE WHEN isfinite(ended_at - started_at) "
         "THEN round((ended_at - started_at) * 1000) ELSE 0 END",
         "steps": "CAST(begun_steps AS BIGINT) + coalesce(open_steps, 0)",
@@ -350,19 +353,11 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
     return f'CREATE OR REPLACE TEMP VIEW "runs" AS SELECT {columns} FROM (SELECT *{ended} FROM ({runs}))'
 
 
-_OTHER_HEADS = "list_filter(others, lambda o: NOT o.is_end)"
 # The end of the process whose header is the run's; of a run without header the last there is.
 _ENDED = (
-    "CASE WHEN others IS NULL OR own_heads IS NOT NULL THEN own_end "
-    f"WHEN len({_OTHER_HEADS}) = 0 THEN "
-    "list_sort(list_filter(list_append(others, own_end), lambda o: o.is_end))[-1] "
-    f"ELSE list_sort(list_filter(others, lambda o: o.is_end AND o.w = list_sort({_OTHER_HEADS})[1].w))[-1] END"
-)
-# Of the processes that began and did not end it; one process ends once.
-_OPEN_PROCESSES = (
-    "list_concat(CASE WHEN own_end IS NULL THEN own_heads END, list_transform(list_filter("
-    f"{_OTHER_HEADS}, lambda h: NOT list_contains(list_transform(list_filter(others, lambda o: o.is_end), "
-    "lambda e: e.w), h.w)), lambda h: h.process))"
+    "CASE WHEN own_fate IS NOT NULL OR other_heads IS NULL AND other_ends IS NULL THEN own_end "
+    "WHEN other_heads IS NULL THEN list_max(list_append(other_ends, own_end)) "
+    "ELSE list_max(list_filter(other_ends, lambda e: e.w = list_min(other_heads).w)) END"
 )
 _OPEN_STEPS = f"SELECT {typed('run_id')} AS run_id, count(*) AS open_steps FROM inside.open GROUP BY 1"
 
@@ -371,27 +366,38 @@ def _words(sql: str) -> set[str]:
     return set(re.findall(r"\w+", sql))
 
 
-def _status(met: set[Need], silent_s: float) -> str:
-    """Return SQL for how a run stands; the rules of `agent_step_log.list_runs`."""
+_DEAD, _UNKNOWN, _ALIVE = range(3)
+
+
+def _fate(met: set[Need]) -> str:
+    """Return SQL for what became of the process that wrote a header, as `agent_step_log.list_runs` has it."""
     if Need.MACHINE not in met:
-        alive = f"CAST(error('{Need.MACHINE} ' || run_id) AS VARCHAR)"
-    else:
-        here = "json_extract_string(p, '$.host') IS NOT DISTINCT FROM getvariable('_host')"
-        this_boot = "json_extract_string(p, '$.boot_id') IS NOT DISTINCT FROM getvariable('_boot')"
-        pid = "TRY_CAST(json_extract_string(p, '$.pid') AS BIGINT)"
-        started = "TRY_CAST(json_extract_string(p, '$.started') AS DOUBLE)"
-        since = f"getvariable('_processes')[{pid}]"
-        unknown = f"coalesce(abs(getvariable('_now') - ended_at) < {silent_s}, false)"
-        runs = (
-            f"CASE WHEN NOT {here} THEN {unknown} WHEN NOT {this_boot} THEN false "
-            f"WHEN coalesce({pid}, 0) <= 0 THEN {unknown} WHEN {since} IS NULL THEN false "
-            f"ELSE {since} < 0 OR {started} IS NULL OR {started} = {since} END"
-        )
-        alive = (
-            f"CASE WHEN list_contains(list_transform({_OPEN_PROCESSES}, lambda p: {runs}), true) "
-            "THEN 'running' ELSE 'interrupted' END"
-        )
+        return missing(Need.MACHINE, "INTEGER")
+    process = typed("process")
+    boot = f"json_extract_string({process}, '$.boot_id')"
+    pid = f"TRY_CAST(json_extract_string({process}, '$.pid') AS BIGINT)"
+    started = f"TRY_CAST(json_extract_string({process}, '$.started') AS DOUBLE)"
+    since = f"getvariable('_processes')[{pid}]"
     return (
-        "CASE WHEN ended IS NOT NULL THEN coalesce(ended.status, 'ok') "
-        f"WHEN own_heads IS NULL AND coalesce(len({_OTHER_HEADS}), 0) = 0 THEN 'unknown' ELSE {alive} END"
+        f"CASE WHEN json_extract_string({process}, '$.host') IS DISTINCT FROM getvariable('_host') "
+        f"THEN {_UNKNOWN} "
+        f"WHEN {boot} IS DISTINCT FROM getvariable('_boot') THEN {_DEAD} "
+        f"WHEN coalesce({pid}, 0) <= 0 THEN {_UNKNOWN} WHEN {since} IS NULL THEN {_DEAD} "
+        f"WHEN {since} < 0 OR {started} IS NULL OR {started} = {since} THEN {_ALIVE} ELSE {_DEAD} END"
+    )
+
+
+def _status(silent_s: float) -> str:
+    """Return SQL for how a run stands; the rules of `agent_step_log.list_runs`."""
+    # Of the processes that began and did not end it; one process ends once.
+    fate = (
+        "greatest(CASE WHEN own_end IS NULL THEN own_fate END, CASE WHEN other_heads IS NOT NULL THEN "
+        "list_max(list_transform(other_heads, lambda h: CASE WHEN NOT coalesce(list_contains("
+        "list_transform(other_ends, lambda e: e.w), h.w), false) THEN h.fate END)) END)"
+    )
+    recent = f"abs(getvariable('_now') - ended_at) < {silent_s}"
+    return (
+        "coalesce(ended.status, CASE WHEN own_fate IS NULL AND other_heads IS NULL THEN 'unknown' "
+        f"WHEN {fate} > CASE WHEN {recent} THEN {_DEAD} ELSE {_UNKNOWN} END THEN 'running' "
+        "ELSE 'interrupted' END)"
     )
