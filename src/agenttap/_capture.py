@@ -87,7 +87,8 @@ class Capture:
         t_request, t_headers, t_first_byte, t_end: `perf_counter` seconds; None: has not happened.
         chunks: What arrived and was not taken yet: ``(perf_counter seconds, bytes)``.
         is_decoded: The client hands on bytes with their content-encoding undone (aiohttp).
-        is_on_time: An event loop has been asked to call `announce` and `request_sent` soon.
+        has_left: The request has been sent; told by `request_sent`, or to be told by `waited`.
+        is_on_time: An event loop has been asked to call `waited`, and has not yet.
     """
 
     __slots__ = (
@@ -106,6 +107,7 @@ class Capture:
         "chunks",
         "client",
         "error",
+        "has_left",
         "headers",
         "how",
         "http_version",
@@ -155,7 +157,7 @@ class Capture:
         #: As they came; the recorder makes text of them.
         self.response_headers: list[Any] = []
         self.http_version: str | None = None
-        self.is_decoded = self.is_on_time = False
+        self.is_decoded = self.is_on_time = self.has_left = False
         self.chunks: list[tuple[float, bytes]] = []
         self.how: How | None = None
         self.error: BaseException | None = None
@@ -205,6 +207,14 @@ class Capture:
         if self._due < 2:
             self._due = 2
             self._settle()
+
+    def waited(self) -> None:
+        """The caller has been waiting for a while."""
+        self.is_on_time = False
+        if self.has_left:
+            self.request_sent()
+        else:
+            self.announce()
 
     def _settle(self) -> None:
         """Tell the recorder what is due."""

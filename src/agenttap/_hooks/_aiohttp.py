@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from agenttap._active import begin
-from agenttap._hooks._waiting import announce_soon, async_sent
+from agenttap._hooks._waiting import async_begun, async_sent
 from agenttap._hooks._wrapping import how_of, is_ours, replace, unbound
 from agenttap.errors import HookError
 
@@ -179,7 +179,7 @@ class _Library:
             )
             setattr(req, MARK, capture or False)
             if capture is not None:
-                announce_soon(capture)
+                async_begun(capture)
         except Exception:  # noqa: BLE001  a request of another shape is not ours
             return None
         return capture

@@ -15,7 +15,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from agenttap._active import begin
-from agenttap._hooks._waiting import announce_soon, async_sent, sent
+from agenttap._hooks._waiting import async_begun, async_sent, sent
 from agenttap._hooks._wrapping import how_of, is_ours, replace, unbound
 from agenttap.errors import HookError
 
@@ -104,7 +104,7 @@ async def async_send(
     """Like `send`, for an asynchronous transport."""
     stream = request.stream
     try:
-        announce_soon(capture)
+        async_begun(capture)
         request.stream = tees.async_request(stream, capture)
         response = await pass_on()
     except BaseException as error:

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agenttap._capture import Capture
 
-__all__ = ["announce_soon", "async_sent", "sent"]
+__all__ = ["async_begun", "async_sent", "sent"]
 
-#: Seconds an answer is waited for before the request is written down. What a kill in them takes is
-#: its body.
+#: Seconds an answer is waited for before the work begins. What a kill in them takes is the request's
+#: body; and that it began, where a task waits. A thread notes that at once.
 PATIENCE_S = 0.005
-#: The same for the line that it began, where an event loop can be asked; a thread writes it at once.
-ANNOUNCE_S = 0.001
 
 
 def sent(capture: Capture, sock: Any) -> None:
@@ -34,10 +32,10 @@ def sent(capture: Capture, sock: Any) -> None:
         capture.request_sent()
 
 
-def announce_soon(capture: Capture) -> None:
-    """The running task is about to wait: for a connection, or for the answer."""
+def async_begun(capture: Capture) -> None:
+    """The running task is about to send, and may wait for a connection before that."""
     try:
-        get_running_loop().call_later(ANNOUNCE_S, capture.announce)
+        get_running_loop().call_later(PATIENCE_S, capture.waited)
         capture.is_on_time = True
     except RuntimeError:  # trio
         capture.announce()
@@ -45,6 +43,9 @@ def announce_soon(capture: Capture) -> None:
 
 def async_sent(capture: Capture) -> None:
     """The request has left, and the running task is about to wait for the answer."""
+    capture.has_left = True
+    if capture.is_on_time:
+        return
     try:
         get_running_loop().call_later(PATIENCE_S, capture.request_sent)
     except RuntimeError:

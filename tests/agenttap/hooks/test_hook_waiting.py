@@ -102,7 +102,8 @@ class TestWhenTheRequestIsTaken:
 
         assert [kept.told for kept in tap.exchanges] == [["begun", "sent", "ended"]] * 2
 
-    def test_that_it_began_is_noted_sooner(
+    @pytest.mark.parametrize("read", [read_httpx2, read_urllib3])
+    def test_that_it_began_is_noted_at_once_by_a_thread(
         self, server: RawServer, read: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(_waiting, "PATIENCE_S", 30.0)
