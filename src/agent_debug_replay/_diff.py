@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 from agent_debug_replay._diff_fields import FieldChange, field_changes
 from agent_debug_replay._diff_read import RunSource, read_source
-from agent_debug_replay._diff_rounds import PAIR_KINDS, Entries, entries_of
+from agent_debug_replay._diff_rounds import CALL, PAIR_KINDS, Entries, entries_of
 from agent_debug_replay._diff_steps import Side, without_call_ids
-from agent_debug_replay._diff_totals import Delta, Figures, deltas_of
+from agent_debug_replay._diff_totals import Delta, deltas_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,11 +176,7 @@ class RunDiff:
     @cached_property
     def totals(self) -> list[Delta]:
         """The figures of both runs; see `Delta`."""
-        return deltas_of(*self._figures)
-
-    @cached_property
-    def _figures(self) -> tuple[Figures, Figures]:
-        return Figures(self._one), Figures(self._other)
+        return deltas_of(self._one.run.digest, self._other.run.digest)
 
     def costs(self, prices: Prices) -> tuple[Amount[Decimal], Amount[Decimal]]:
         """Return what each run cost in USD, by *prices*, as `agentsnap.usage_of` counts it.
@@ -210,13 +206,16 @@ class RunDiff:
             a = self.a_steps[a_next]
         if b is None or pair.kind == "reordered":
             b = self.b_steps[b_next] if b_next < len(self.b_steps) else None
-        return Divergence(pair, a, b, common, deltas_of(*self._figures, a_next, b_next))
+        if not a_next and not b_next:
+            return Divergence(pair, a, b, common, self.totals)
+        after = deltas_of(self._one.run.digest, self._other.run.digest, a_next, b_next)
+        return Divergence(pair, a, b, common, after)
 
 
 def _cost(side: Side, prices: Prices) -> Amount[Decimal]:
     from agentsnap import usage_of_records
 
-    calls = [record for record, kind in zip(side.records, side.types, strict=True) if kind == "llm_call"]
+    calls = [side.record(place) for place, kind in enumerate(side.kinds) if kind == CALL]
     # What is inside of a call ends before it does.
     return usage_of_records(reversed(calls), by="model", prices=prices).total.cost
 

@@ -7,9 +7,11 @@ Steps stand parents before children, and those of one parent in the order they b
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, cast
 
+from agent_debug_replay._diff_digest import Digest
 from agent_debug_replay._run_files import match_run, rotated_beside, run_named
 from agent_debug_replay.errors import RunNotFoundError
 from agent_step_log import Damage, Record, Run, RunInfo, read_log
@@ -27,6 +29,10 @@ RunSource: TypeAlias = (
 )
 
 _Key: TypeAlias = "int | tuple[str, int]"
+_Ordered: TypeAlias = "tuple[list[Record | None], list[Record | None], Sequence[int], Digest]"
+_Item = TypeVar("_Item")
+
+_BATCH = 256  # records that the processor still has close when the last of them has been decoded
 
 
 class RunRead(NamedTuple):
@@ -38,6 +44,7 @@ class RunRead(NamedTuple):
         damage: What of its files was no record.
         begun, ended: For each step or event, the record that began it and the one that ended it.
         depths: How many steps each is nested in.
+        digest: What is compared and added up of each, in the same order.
         steps: The steps, if they were handed in as such.
     """
 
@@ -47,6 +54,7 @@ class RunRead(NamedTuple):
     begun: Sequence[Record | None]
     ended: Sequence[Record | None]
     depths: Sequence[int]
+    digest: Digest
     steps: Sequence[Step] | None = None
 
 
@@ -68,8 +76,8 @@ def read_source(source: RunSource) -> RunRead:
     if not all(isinstance(record, Record) for record in records):
         raise TypeError("a run to compare is a Run, a log, (log, run id), or the records of its steps")
     steps = _Gathered()
-    for record in records:
-        steps.take(record)
+    for batch in _batches(records):
+        steps.take([record for record in batch if record.step > 0])
     return RunRead(records[0].run_id if records else None, None, [], *steps.in_order())
 
 
@@ -88,8 +96,10 @@ def _of_run(run: Run) -> RunRead:
                 break
         else:
             levels.pop()
-    begun, ended = [step.start for step in steps], [step.end for step in steps]
-    return RunRead(run.run_id, run.info, run.damage, begun, ended, depths, steps)
+    gathered = _Gathered()
+    for batch in _batches(steps):
+        gathered.take_steps(batch)
+    return RunRead(run.run_id, run.info, run.damage, *gathered.as_taken(depths), steps)
 
 
 # -- from files -------------------------------------------------------------------
@@ -150,43 +160,45 @@ class _Runs:
 
     def take(self, records: Iterable[Record]) -> None:
         """Take all of them."""
-        run_id: str | None = None
-        kept: _Kept | None = None
-        first = last = 0.0
-        for record in records:
-            if record.run_id != run_id:
-                if run_id is not None:
-                    self.starts[run_id], self.ends[run_id] = first, last
-                run_id = record.run_id
-                first = self.starts.get(run_id, record.ts)
-                last = self.ends.get(run_id, record.ts)
-                kept = self._keep(run_id, record.ts) if run_id not in self.starts else self.kept.get(run_id)
-            ts = record.ts
-            if ts < first:
-                first = ts
-            elif ts > last:
-                last = ts
-            if kept is None:
-                continue
-            if record.step > 0:
-                kept.steps.take(record)
-            else:
-                _take_run_record(kept.info, record)
-        if run_id is not None:
-            self.starts[run_id], self.ends[run_id] = first, last
+        for batch in _batches(records):
+            ids = dict.fromkeys([record.run_id for record in batch])  # in the order they were met
+            for run_id in ids:
+                of_run = batch if len(ids) == 1 else [record for record in batch if record.run_id == run_id]
+                self._take(run_id, of_run)
 
-    def _keep(self, run_id: str, ts: float) -> _Kept | None:
-        """Return where to keep the records of a run that is new."""
+    def _take(self, run_id: str, records: list[Record]) -> None:
+        times = [record.ts for record in records]
+        if run_id not in self.starts:
+            self.starts[run_id], self.ends[run_id] = times[0], times[0]
+            self._keep(run_id, times[0])
+        self.starts[run_id] = min(self.starts[run_id], *times)
+        self.ends[run_id] = max(self.ends[run_id], *times)
+        kept = self.kept.get(run_id)
+        if kept is None:
+            return
+        if min([record.step for record in records]) <= 0:
+            for record in records:
+                if record.step <= 0:
+                    _take_run_record(kept.info, record)
+            records = [record for record in records if record.step > 0]
+        kept.steps.take(records)
+
+    def _keep(self, run_id: str, ts: float) -> None:
+        """Make room for the records of a run that is new, if it may be the one."""
         if self._wanted is not None:
             is_meant = run_id.startswith(self._wanted) or run_id.endswith(self._wanted)
         else:
             is_meant = all(self.starts[other] <= ts for other in self.kept)
             if is_meant:
                 self.kept.clear()
-        if not is_meant:
-            return None
-        kept = self.kept[run_id] = _Kept(run_id)
-        return kept
+        if is_meant:
+            self.kept[run_id] = _Kept(run_id)
+
+
+def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    waiting = iter(items)
+    while batch := list(islice(waiting, _BATCH)):
+        yield batch
 
 
 def _take_run_record(info: RunInfo, record: Record) -> None:
@@ -209,36 +221,76 @@ class _Gathered:
         self._places: dict[_Key, int] = {}
         self._begun: list[Record | None] = []
         self._ended: list[Record | None] = []
+        self._numbers: list[int] = []
+        self._times: list[float] = []  # of the beginning, else of the ending
+        self._late: list[int] = []  # places of steps whose beginning was met after their ending
+        self._is_nested = False
+        self._digest = Digest()
 
-    def take(self, record: Record) -> None:
-        """Take one record; those of the run itself are left out."""
-        number = record.step
-        if number <= 0:
-            return
-        key: _Key = number if record.writer is None else (record.writer, number)
-        place = self._places.get(key)
-        if place is None:
-            self._places[key] = len(self._begun)
-            is_begun = record.type == "step_start"
-            self._begun.append(record if is_begun else None)
-            self._ended.append(None if is_begun else record)
-            return
-        side = self._begun if record.type == "step_start" else self._ended
-        if side[place] is None:
-            side[place] = record
+    def take(self, records: list[Record]) -> None:
+        """Take some records of steps."""
+        places, begun, ended = self._places, self._begun, self._ended
+        endings: list[Record] = []
+        at: list[int] = []
+        for record in records:
+            key: _Key = record.step if record.writer is None else (record.writer, record.step)
+            place = places.get(key)
+            if place is None:
+                place = places[key] = len(begun)
+                begun.append(None)
+                ended.append(None)
+                self._numbers.append(record.step)
+                self._times.append(record.ts)
+            if record.type != "step_start":
+                if ended[place] is None:
+                    ended[place] = record
+                    endings.append(record)
+                    at.append(place)
+            elif begun[place] is None:
+                begun[place] = record
+                if ended[place] is not None:
+                    self._late.append(place)
+        self._digest.add(endings, [begun[place] for place in at], at)
+        if not self._is_nested:
+            self._is_nested = any(record.parent is not None for record in records)
 
-    def in_order(self) -> tuple[list[Record | None], list[Record | None], Sequence[int]]:
-        """Return both records of each step in the order of the tree, and how deep each is nested."""
-        begun, ended = self._begun, self._ended
-        order = list(range(len(begun)))
-        firsts: list[Any] = [one or end for one, end in zip(begun, ended, strict=True)]
-        order.sort(key=[record.step for record in firsts].__getitem__)
-        order.sort(key=[record.ts for record in firsts].__getitem__)
+    def take_steps(self, steps: list[Step]) -> None:
+        """Take some steps that are in order already."""
+        first = len(self._ended)
+        self._begun += [step.start for step in steps]
+        self._ended += [step.end for step in steps]
+        over = [
+            (place, step.end, step.start) for place, step in enumerate(steps, first) if step.end is not None
+        ]
+        self._digest.add(
+            [end for _, end, _ in over], [begin for _, _, begin in over], [at for at, _, _ in over]
+        )
+
+    def as_taken(self, depths: Sequence[int]) -> _Ordered:
+        """Return them in the order they were taken; see `in_order`."""
+        return self._arranged(list(range(len(self._ended))), depths)
+
+    def in_order(self) -> _Ordered:
+        """Return both records of each step in the order of the tree, its depth, and the digest."""
+        order = list(range(len(self._begun)))
+        for place in self._late:
+            begin, end = self._begun[place], self._ended[place]
+            if begin is not None and end is not None:
+                self._times[place] = begin.ts
+                self._digest.add_keys([end], [begin], [place])
+        order.sort(key=self._numbers.__getitem__)
+        order.sort(key=self._times.__getitem__)
         depths: Sequence[int] = bytes(len(order))
-        parents = self._parents()
-        if parents:
-            order, depths = _tree(order, parents)
-        return [begun[place] for place in order], [ended[place] for place in order], depths
+        if self._is_nested:
+            order, depths = _tree(order, self._parents())
+        return self._arranged(order, depths)
+
+    def _arranged(self, order: list[int], depths: Sequence[int]) -> _Ordered:
+        begun, ended = self._begun, self._ended
+        unfinished = [place for place, end in enumerate(ended) if end is None] if None in ended else []
+        self._digest.add_open([cast("Record", begun[place]) for place in unfinished], unfinished)
+        digest = self._digest.arranged(order, depths)
+        return [begun[place] for place in order], [ended[place] for place in order], depths, digest
 
     def _parents(self) -> dict[int, int]:
         """Return the place of the parent of each step that has one."""

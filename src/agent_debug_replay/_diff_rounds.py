@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
 from agent_debug_replay._align import align
+from agent_debug_replay._diff_digest import KINDS
 from agent_debug_replay._diff_steps import is_same_outcome
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = ["PAIR_KINDS", "Entries", "entries_of"]
 #: What can be the matter with a step, in the order reports list it.
 PAIR_KINDS = ("same", "output", "arguments", "only_a", "only_b", "reordered")
 
+CALL, EVENT = KINDS["llm_call"], KINDS["event"]
 SAME, OUTPUT, ARGUMENTS, ONLY_A, ONLY_B, REORDERED = range(6)
 
 Gap: TypeAlias = tuple[int, int, int, int]
@@ -239,9 +241,9 @@ def _calls(one: Side, other: Side, left: _Left) -> tuple[Keys, Keys]:
     """Return keys that are equal for model calls of one depth, whatever the model, and for nothing else."""
     found = []
     for side, places, which in ((one, left.mine, 1), (other, left.theirs, 2)):
-        depths, types = side.depths, side.types
+        depths, kinds = side.depths, side.kinds
         found.append(
-            {place: depths[place] if types[place] == "llm_call" else -2 * place - which for place in places}
+            {place: depths[place] if kinds[place] == CALL else -2 * place - which for place in places}
         )
     return found[0], found[1]
 
@@ -264,16 +266,19 @@ def _parallel(side: Side) -> set[int]:
     # The sibling that ends last so far at each depth, and when it does; -1 for none.
     latest: list[int] = []
     ends: list[float] = []
-    for place, (begun, record, depth) in enumerate(
-        zip(side.run.begun, side.records, side.depths, strict=True)
+    for place, (begun, end, depth) in enumerate(
+        zip(side.run.begun, side.run.ended, side.depths, strict=True)
     ):
+        record = end or begun
         if depth + 1 < len(latest):
             del latest[depth + 1 :], ends[depth + 1 :]
         while len(latest) <= depth:
             latest.append(-1)
             ends.append(0.0)
+        if record is None or side.kinds[place] == EVENT:
+            continue
         started_at = record.start_ts if begun is None else begun.ts
-        if started_at is None or record.type == "event":
+        if started_at is None:
             continue
         before = latest[depth]
         if before >= 0 and started_at < ends[depth]:

@@ -9,40 +9,34 @@ call the ids a provider makes up for each call (`id`, `tool_use_id`, `tool_call_
 left out. Where a model call's prompt or answer was not recorded, its count of tokens stands for it;
 of the tools a model asked for, the names count. Times and other figures are no part of any key.
 
-Keys are made for many steps at once, column by column: a loop over steps that asks each for one thing
-after the other takes several times as long.
+All but `asked` are made while the records are read: `_diff_digest`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
-from agent_step_log import Record, Step
+from agent_debug_replay._diff_digest import KINDS, UNFINISHED, asked_for, name_of, said
+from agent_step_log import Step
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from agent_debug_replay._diff_read import RunRead
+    from agent_step_log import Record
 
 __all__ = ["Side", "Steps", "is_same_outcome", "without_call_ids"]
 
 _CALL_IDS = frozenset({"id", "tool_use_id", "tool_call_id", "call_id"})
 _DEEPEST = 60
-_NAMES = {
-    "tool_call": attrgetter("tool"),
-    "llm_call": attrgetter("model"),
-    "agent_call": attrgetter("agent"),
-}
-_other_name = attrgetter("name")
+_CALL, _EVENT = KINDS["llm_call"], KINDS["event"]
+_ASKING = (KINDS["tool_call"], KINDS["agent_call"])
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
-_UNFINISHED = "unfinished"  # in the place of an outcome
 _NESTED = (b"{", b"[")
-_SILENT = frozenset({hash(b""), hash(b"null")})
 
 
 class Steps(Sequence[Step]):
@@ -74,113 +68,82 @@ class Side:
     Attributes:
         run: Its records.
         steps: Its steps and events, parents before children.
-        depths, types, names: Of each.
-        records: The one of each that says most: the ending, or else the beginning.
+        depths, kinds: Of each; see `_diff_digest.KINDS`.
         named, exact: The last and the first key of each.
     """
 
     def __init__(self, run: RunRead) -> None:
         self.run = run
         self.steps: Sequence[Step] = Steps(run) if run.steps is None else run.steps
-        self.depths = run.depths
-        self.records: list[Any] = [end or begin for begin, end in zip(run.begun, run.ended, strict=True)]
-        self.types = [record.type for record in self.records]
-        self._is_whole = None not in run.ended
-        if not self._is_whole:
-            self.types = [
-                kind if end is not None else record.of or "step"
-                for kind, end, record in zip(self.types, run.ended, self.records, strict=True)
-            ]
-        name_of = _NAMES.get
-        self.names: list[str | None] = [
-            name_of(kind, _other_name)(record) for kind, record in zip(self.types, self.records, strict=True)
-        ]
-        self.named: list[int] = list(map(hash, zip(self.depths, self.types, self.names, strict=True)))
-        self.exact: list[int] = self._exact()
+        self.depths, self.kinds = run.depths, run.digest.kinds
+        self.named, self.exact = run.digest.named, run.digest.exact
 
     def __len__(self) -> int:
-        return len(self.records)
-
-    def _exact(self) -> list[int]:
-        given: list[Any] = _hashes([record.input_json for record in self.records])
-        out: list[Any] = _hashes([record.output_json for record in self.records])
-        failed: list[Any] = [
-            (record.error, record.error_type)
-            if record.error is not None or record.error_type is not None
-            else None
-            for record in self.records
-        ]
-        for place, key in enumerate(given):
-            if key in _SILENT:
-                given[place] = self._given(place)
-        for place, kind in enumerate(self.types):
-            if kind == "llm_call":
-                record = self.records[place]
-                said = out[place]
-                tokens = record.output_tokens if said in _SILENT else None
-                out[place] = said, tokens, record.stop_reason, _asked_for(record)
-            elif kind == "event":
-                out[place], failed[place] = bytes(self.records[place].data_json), None
-        if not self._is_whole:
-            for place, end in enumerate(self.run.ended):
-                if end is None:
-                    out[place], failed[place] = _UNFINISHED, None
-        return list(map(hash, zip(self.named, given, out, failed, strict=True)))
+        return len(self.exact)
 
     def asked(self, places: Iterable[int]) -> dict[int, int]:
         """Return a key of each of *places* that is equal for steps of the same name, depth and input."""
-        types, named = self.types, self.named
-        keys = {}
+        known, kinds, named = self.run.digest.asked, self.kinds, self.named
+        keys: dict[int, int] = {}
         for place in places:
-            given = self._given(place)
-            if isinstance(given, bytes):
-                given = _canonical(given, is_call=types[place] == "llm_call")
-            keys[place] = hash((named[place], given))
+            key = known[place]
+            if key is None:
+                given = self._given(place)
+                if isinstance(given, bytes):
+                    given = _canonical(given, is_call=kinds[place] == _CALL)
+                key = hash((named[place], given))
+            keys[place] = key
         return keys
 
     def is_telling(self, place: int) -> bool:
         """Whether a step says enough to be known again elsewhere by all it says."""
-        return self.types[place] != "llm_call" or bool(bytes(self.records[place].output_json))
+        return self.kinds[place] != _CALL or bool(bytes(self.record(place).output_json))
 
     def is_asking(self, place: int) -> bool:
         """Whether a step says enough to be known again elsewhere by its input."""
-        return self.types[place] in ("tool_call", "agent_call")
+        return self.kinds[place] in _ASKING
+
+    def record(self, place: int) -> Record:
+        """Return the record of a step that says most: the ending, or else the beginning."""
+        record = self.run.ended[place] or self.run.begun[place]
+        assert record is not None  # a step is made from a record
+        return record
 
     def form(self, place: int) -> tuple[str, ...]:
         """Return all that `exact` is a hash of, in words: which of two is less is the same in any process."""
-        named = self.depths[place], self.types[place], self.names[place]
+        kind = self.steps[place].type
+        named = self.depths[place], kind, name_of(self.record(place), kind)
         return tuple(map(repr, (*named, self._given(place), *self.outcome(place))))
 
     def outcome(self, place: int) -> tuple[Hashable, ...]:
         """Return what a step came to, the JSON last, as it was recorded; b"" for none."""
-        record, kind = self.run.ended[place], self.types[place]
+        record, kind = self.run.ended[place], self.kinds[place]
         if record is None:
-            return _UNFINISHED, b""
-        if kind == "event":
-            return kind, _said(record.data_json)
-        failure = record.error, record.error_type
-        said = _said(record.output_json)
-        if kind != "llm_call":
-            return failure, said
-        tokens = None if said else record.output_tokens
-        return failure, tokens, record.stop_reason, _asked_for(record), said
+            return UNFINISHED, b""
+        if kind == _EVENT:
+            return kind, said(record.data_json)
+        json = said(record.output_json)
+        if kind != _CALL:
+            return record.error, record.error_type, json
+        tokens = None if json else record.output_tokens
+        return record.error, record.error_type, tokens, record.stop_reason, asked_for(record), json
 
     def _given(self, place: int) -> Hashable:
         """Return the input as JSON, from the beginning where the ending does not have it; else the tokens."""
-        record = self.records[place]
-        said = _said(record.input_json)
-        if not said:
+        record = self.record(place)
+        json = said(record.input_json)
+        if not json:
             begun = self.run.begun[place]
             if begun is not None:
-                said = _said(begun.input_json)
-        return said if said or self.types[place] != "llm_call" else record.input_tokens
+                json = said(begun.input_json)
+        return json if json or self.kinds[place] != _CALL else record.input_tokens
 
 
 def is_same_outcome(one: Side, i: int, other: Side, j: int) -> bool:
     """Whether two steps of one type came to the same, whatever the order of keys and the ids of calls."""
-    *left, said = one.outcome(i)
-    *right, other_said = other.outcome(j)
-    return left == right and _is_same(said, other_said, is_call=one.types[i] == "llm_call")
+    *left, json = one.outcome(i)
+    *right, other_json = other.outcome(j)
+    return left == right and _is_same(json, other_json, is_call=one.kinds[i] == _CALL)
 
 
 def _is_same(one: Any, other: Any, *, is_call: bool) -> bool:
@@ -196,22 +159,6 @@ def _is_same(one: Any, other: Any, *, is_call: bool) -> bool:
         return bool(left == right) and _encode(left) == _encode(right)
     except (msgspec.DecodeError, msgspec.EncodeError, RecursionError):
         return False  # a number no float holds: comparing bytes will do
-
-
-def _said(raw: msgspec.Raw) -> bytes:
-    """Return JSON; b"" for null, which says as much."""
-    said = bytes(raw)
-    return b"" if said == b"null" else said
-
-
-def _hashes(raws: list[msgspec.Raw]) -> list[int]:
-    return list(map(hash, map(bytes, raws)))
-
-
-def _asked_for(record: Record) -> tuple[str, ...] | None:
-    if not record.tool_calls:
-        return None
-    return tuple(str(call.get("name")) for call in record.tool_calls)
 
 
 def _canonical(raw: bytes, *, is_call: bool) -> bytes:

@@ -1,0 +1,298 @@
+"""What a comparison takes of each step: of some hundred records at a time, while the processor has them close.
+
+A key is a hash, and a figure stands in a column of plain numbers: what has been taken of a
+hundred thousand steps is gone through without touching their records again.
+
+Everything is by the place of a step in the order it was met; `Digest.arranged` puts it in another order.
+"""
+
+from __future__ import annotations
+
+from array import array
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from agent_step_log.limits import MAX_TOKENS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import msgspec
+
+    from agent_step_log import Record
+
+__all__ = ["KINDS", "TOKENS", "UNFINISHED", "Column", "Digest", "asked_for", "name_of", "said"]
+
+#: The types of steps, by the number they have in `Digest.kinds`; 0 is any other.
+KINDS = {"llm_call": 1, "tool_call": 2, "agent_call": 3, "event": 4}
+TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+UNFINISHED = "unfinished"  # in the place of an outcome
+
+_NAMES = {"tool_call": attrgetter("tool"), "llm_call": attrgetter("model"), "agent_call": attrgetter("agent")}
+_other_name = attrgetter("name")
+_SILENT = frozenset({hash(b""), hash(b"null")})
+#: In a column: not told, and told but impossible. Less than any figure, so that both are easily left out.
+_UNTOLD, _IMPOSSIBLE = -1, -2
+_MOST_MS = 1e15  # longer than there has been writing
+
+
+class Column:
+    """One figure of the steps of one type that ended.
+
+    Attributes:
+        places: Of the steps, rising once arranged.
+        values: The figure of each.
+        bounds: What the figure of some is: by their number in the column, "lower" or "upper".
+    """
+
+    def __init__(self, field: str, *, is_whole: bool) -> None:
+        self.places: Sequence[int] = []
+        self.values: array[Any] = array("q" if is_whole else "d")
+        self.bounds: dict[int, str] = {}
+        self._field = field
+        self._get = attrgetter(field)
+        self._most = MAX_TOKENS if is_whole else _MOST_MS
+        self._has_gaps = False
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Append what *records* tell."""
+        values = list(map(self._get, records))
+        told = values
+        if None in values:
+            told = [value for value in values if value is not None]
+            self._has_gaps = True
+        if told and not (min(told) >= 0 and max(told) <= self._most):
+            values = [self._cleaned(value) for value in values]
+            self._has_gaps = True
+        elif told is not values:
+            values = [_UNTOLD if value is None else value for value in values]
+        self.values.extend(array(self.values.typecode, values))
+
+    def bound(self, number: int, bounds: dict[str, str]) -> None:
+        """Note which figures of step *number* of the column are bounds."""
+        if self._field in bounds:
+            self.bounds[number] = bounds[self._field]
+
+    def _cleaned(self, value: Any) -> Any:
+        if value is None:
+            return _UNTOLD
+        return value if 0 <= value <= self._most else _IMPOSSIBLE
+
+    def arranged(self, places: Sequence[int], order: Sequence[int] | None) -> Column:
+        """Return the column with its steps at *places*; *order*: the numbers they are taken in."""
+        self.places = places
+        if order is not None:
+            back = {number: place for place, number in enumerate(order)}
+            self.values = array(self.values.typecode, [self.values[number] for number in order])
+            self.bounds = {back[number]: bound for number, bound in self.bounds.items()}
+        return self
+
+    def since(self, number: int) -> tuple[float | None, set[str], bool, bool]:
+        """Return the sum from *number* on (None: nobody told), and which bounds went in.
+
+        Then whether a figure was not told, and whether one is impossible.
+        """
+        values = self.values[number:]
+        untold = impossible = 0
+        if self._has_gaps:
+            untold, impossible = values.count(_UNTOLD), values.count(_IMPOSSIBLE)
+        bounds = {bound for place, bound in self.bounds.items() if place >= number}
+        if untold + impossible == len(values) and len(values):
+            return None, bounds, True, False
+        total = sum(values) - untold * _UNTOLD - impossible * _IMPOSSIBLE
+        return total, bounds, untold > 0, impossible > 0
+
+
+class Digest:
+    """What was taken of the steps of a run, in the order they were met until `arranged`.
+
+    Attributes:
+        named: A hash of the type and the name.
+        exact: A hash of that and of what went in and came out, byte for byte.
+        asked: A hash of the type, the name and the tokens in, of a model call whose prompt was not
+            recorded; None for any other step: its input is to be looked at.
+        kinds: The type of each; see `KINDS`.
+        starts, ends: Unix seconds.
+        errors: Places of steps that failed, rising once arranged.
+        columns: By name: of model calls, each of `TOKENS` and llm_ms; of tool calls, tool_ms.
+    """
+
+    def __init__(self) -> None:
+        self.named: list[int] = []
+        self.exact: list[int] = []
+        self.asked: list[int | None] = []
+        self.kinds = bytearray()
+        self.starts, self.ends = array("d"), array("d")
+        self.errors: list[int] = []
+        self.columns = {name: Column(name, is_whole=True) for name in TOKENS}
+        self.columns |= {name: Column("duration_ms", is_whole=False) for name in ("llm_ms", "tool_ms")}
+        self._of_calls = [column for name, column in self.columns.items() if name != "tool_ms"]
+        self._places: list[int] = []  # of all but `columns`, which have places of their own
+        self._calls: list[int] = []
+        self._tools: list[int] = []
+
+    def add(self, ended: list[Record], begun: list[Record | None], places: list[int]) -> None:
+        """Take the endings of some steps at *places*, with their beginnings."""
+        types = [record.type for record in ended]
+        self.errors += [
+            place
+            for record, kind, place in zip(ended, types, places, strict=True)
+            if record.error is not None and kind != "event"
+        ]
+        self.add_keys(ended, begun, places)
+        calls = [record for record, kind in zip(ended, types, strict=True) if kind == "llm_call"]
+        tools = [record for record, kind in zip(ended, types, strict=True) if kind == "tool_call"]
+        if calls:
+            self._add_figures(self._of_calls, calls)
+            self._calls += [place for place, kind in zip(places, types, strict=True) if kind == "llm_call"]
+        if tools:
+            self._add_figures([self.columns["tool_ms"]], tools)
+            self._tools += [place for place, kind in zip(places, types, strict=True) if kind == "tool_call"]
+
+    def _add_figures(self, columns: list[Column], records: list[Record]) -> None:
+        for column in columns:
+            number = len(column.values)
+            column.add(records)
+            for place, record in enumerate(records, number):
+                if record.bounds:
+                    column.bound(place, record.bounds)
+
+    def add_keys(self, ended: list[Record], begun: list[Record | None], places: list[int]) -> None:
+        """Take all but the figures; once more for a step whose beginning was met after its ending."""
+        types = [record.type for record in ended]
+        names = [_NAMES.get(kind, _other_name)(record) for record, kind in zip(ended, types, strict=True)]
+        named = list(map(hash, zip(types, names, strict=True)))
+        given: list[Any] = _hashes([record.input_json for record in ended])
+        out: list[Any] = _hashes([record.output_json for record in ended])
+        failed = [
+            None if record.error is None and record.error_type is None else (record.error, record.error_type)
+            for record in ended
+        ]
+        asked: list[int | None] = [None] * len(ended)
+        for number, kind in enumerate(types):
+            if given[number] in _SILENT:
+                record, begin = ended[number], begun[number]
+                json = said(begin.input_json) if begin is not None else b""
+                given[number] = hash(json)
+                if kind == "llm_call" and not json:
+                    given[number] = record.input_tokens
+                    asked[number] = hash((named[number], record.input_tokens))
+            if kind == "llm_call":
+                record = ended[number]
+                tokens = record.output_tokens if out[number] in _SILENT else None
+                out[number] = out[number], tokens, record.stop_reason, asked_for(record)
+            elif kind == "event":
+                out[number], failed[number] = bytes(ended[number].data_json), None
+        self._places += places
+        self.named += named
+        self.exact += map(hash, zip(named, given, out, failed, strict=True))
+        self.asked += asked
+        self.kinds += bytes([KINDS.get(kind, 0) for kind in types])
+        self.ends.extend([record.ts for record in ended])
+        self.starts.extend(
+            [
+                _started_at(record) if begin is None else begin.ts
+                for record, begin in zip(ended, begun, strict=True)
+            ]
+        )
+
+    def add_open(self, begun: Iterable[Record], places: Iterable[int]) -> None:
+        """Take steps that have not ended."""
+        for record, place in zip(begun, places, strict=True):
+            kind = record.of or "step"
+            named = hash((kind, name_of(record, kind)))
+            json = said(record.input_json)
+            is_silent = kind == "llm_call" and not json
+            given = record.input_tokens if is_silent else json
+            self._places.append(place)
+            self.named.append(named)
+            self.exact.append(hash((named, given, UNFINISHED)))
+            self.asked.append(hash((named, given)) if is_silent else None)
+            self.kinds.append(KINDS.get(kind, 0))
+            self.starts.append(record.ts)
+            self.ends.append(record.ts)
+
+    def arranged(self, order: Sequence[int], depths: Sequence[int]) -> Digest:
+        """Return it in another order, which is no place to add to.
+
+        Args:
+            order: The place each step had so far.
+            depths: How deep each is nested, in that order; it becomes part of its keys.
+        """
+        size = len(order)
+        at = [0] * size
+        for place, before in enumerate(order):
+            at[before] = place
+        places = [at[place] for place in self._places]
+        put = partial(_put, places=None if places == list(range(size)) else places, size=size)
+        found = Digest()
+        found.named, found.exact, found.asked = put(self.named), put(self.exact), put(self.asked)
+        found.kinds, found.starts, found.ends = put(self.kinds), put(self.starts), put(self.ends)
+        found.errors = sorted(at[place] for place in self.errors)
+        calls, tools = _arrangement(self._calls, at), _arrangement(self._tools, at)
+        found.columns = {
+            name: column.arranged(*(tools if name == "tool_ms" else calls))
+            for name, column in self.columns.items()
+        }
+        if any(depths):
+            for keys in (found.named, found.exact, found.asked):
+                _deepen(keys, depths)
+        return found
+
+
+def _put(values: Any, *, places: list[int] | None, size: int) -> Any:
+    """Return *values* put at *places*, of two at the same one the last; as they are without *places*."""
+    if places is None:
+        return values
+    to = values[:size]
+    for place, value in zip(places, values, strict=True):
+        to[place] = value
+    return to
+
+
+def _deepen(keys: list[Any], depths: Sequence[int]) -> None:
+    for place, depth in enumerate(depths):
+        if depth and keys[place] is not None:
+            keys[place] = hash((depth, keys[place]))
+
+
+def _arrangement(places: list[int], at: Sequence[int]) -> tuple[Sequence[int], Sequence[int] | None]:
+    """Return where some steps come to stand, rising, and the order their figures are to be taken in."""
+    moved = [at[place] for place in places]
+    sorted_places = sorted(moved)
+    if sorted_places == moved:
+        return moved, None
+    return sorted_places, sorted(range(len(moved)), key=moved.__getitem__)
+
+
+# -- one record -------------------------------------------------------------------
+
+
+def name_of(record: Record, kind: str) -> str | None:
+    """Return the tool, model, agent or event."""
+    name: str | None = _NAMES.get(kind, _other_name)(record)
+    return name
+
+
+def said(raw: msgspec.Raw) -> bytes:
+    """Return JSON; b"" for null, which says as much."""
+    json = bytes(raw)
+    return b"" if json == b"null" else json
+
+
+def asked_for(record: Record) -> tuple[str, ...] | None:
+    """Return the names of the tools a model asked for."""
+    if not record.tool_calls:
+        return None
+    return tuple(str(call.get("name")) for call in record.tool_calls)
+
+
+def _hashes(raws: list[msgspec.Raw]) -> list[int]:
+    return list(map(hash, map(bytes, raws)))
+
+
+def _started_at(record: Record) -> float:
+    if record.start_ts is not None:
+        return record.start_ts
+    return record.ts - min(max(record.duration_ms or 0.0, 0.0), _MOST_MS) / 1000
