@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import pairwise
 from time import sleep
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, overload
 
@@ -21,6 +22,7 @@ from agent_debug_replay._rows import StepKey, StepRow, row_facts
 from agent_debug_replay._run_files import LoadedRun, Loader, match_run, rotated_beside, run_named
 from agent_debug_replay._scan import LogFile, decode_record
 from agent_debug_replay._sums import Sums
+from agent_debug_replay._table import ERROR
 from agent_debug_replay.errors import ReplayError
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ __all__ = ["Change", "Payload", "Replay", "Rows"]
 
 _FIRST_ROWS = 2_000  # enough for any screen
 _MORE_ROWS = 4_000  # read before they are handed over
+_IS_ERROR = bytes(bool(flags & ERROR) for flags in range(256))
 _KEPT = 256  # payloads
 _KEPT_BYTES = 32 * 1024 * 1024
 
@@ -122,7 +125,7 @@ class Replay:
 
     Rows are numbered from 0 in the order of the tree: a step before those below it, steps of
     one parent in the order they were told. Memory is some hundred bytes a step, and what was looked
-    at last. One thread at a time.
+    at last. One thread at a time, but see `tell_rows`.
 
     Attributes:
         source: As given.
@@ -141,6 +144,7 @@ class Replay:
         self._partly: _Read | None = None  # read by the thread, and not taken over yet
         self._ready: _Read | None = None  # the same, and the last there will be
         self._next = 0  # rows from which the thread has more to hand over
+        self._telling: tuple[int, Callable[[int], None]] | None = None  # a thread, and whom it tells
         self._lock = threading.Lock()  # of what the thread hands over, and of the payloads that are kept
         self._is_closed = False
         self._loader, self._run, self._thread = self._load(wait=wait)
@@ -485,9 +489,23 @@ class Replay:
         depth = depths[index]
         row = index + 1
         count = len(self)
+        if not depth:
+            with suppress(ValueError):
+                return depths.index(0, row)
+            return count
         while row < count and depths[row] > depth:
             row += 1
         return row
+
+    def roots_with_steps(self) -> list[int]:
+        """Return the rows that are in no other step, and have some below them."""
+        depths = self._run.table.depth
+        return [row for row, (depth, below) in enumerate(pairwise(depths)) if below and not depth]
+
+    def error_between(self, first: int, end: int) -> int | None:
+        """Return the first row that failed from *first* on and before *end*; None if there is none."""
+        found = self._run.table.flags[first:end].tobytes().translate(_IS_ERROR).find(1)
+        return first + found if found >= 0 else None
 
     def payload(self, index: int) -> Payload:
         """Return the records of row *index*, read from the log now; those read last are kept.
@@ -496,6 +514,7 @@ class Replay:
             IndexError: There is no such row.
             LogFormatError: The file has changed under it.
         """
+        self._tell(index)
         found = self._kept.get(index)
         if found is not None:
             with self._lock, suppress(KeyError):  # another thread has just made room
@@ -517,8 +536,22 @@ class Replay:
                 self._kept_bytes -= _size(dropped)
         return found
 
+    def tell_rows(self, tell: Callable[[int], None] | None) -> None:
+        """Call *tell* with every row whose records are read on this thread from now on; None: no longer.
+
+        What *tell* raises comes out of what was reading. So work that takes long can be done on a thread of
+        its own, while another one looks at rows, and be stopped. Nobody may `refresh` meanwhile.
+        """
+        self._telling = None if tell is None else (threading.get_ident(), tell)
+
+    def _tell(self, index: int) -> None:
+        telling = self._telling
+        if telling is not None and telling[0] == threading.get_ident():
+            telling[1](index)
+
     def lines(self, index: int) -> list[bytes]:
         """Return the lines of row *index* as they stand in the log, newlines left out."""
+        self._tell(index)
         table = self._run.table
         places = (
             (table.begin_file[index], table.begin_offset[index], table.begin_length[index]),
@@ -618,7 +651,7 @@ def _copied(run: LoadedRun) -> LoadedRun:
 
 
 def _arranged(run: LoadedRun) -> tuple[tuple[int, ...], bool]:
-    """Put what *run* has gained in order; return the rows before that say something else, and whether they moved."""
+    """Put what *run* has gained in order; return which rows say something else, and whether they moved."""
     before = len(run.table.parent)
     is_moved = run.table.arrange(before)
     changed = tuple(sorted(row for row in run.changed if row < before))

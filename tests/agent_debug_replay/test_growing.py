@@ -25,9 +25,9 @@ def logs(draw: st.DrawFn) -> str:
     for step in range(1, count):
         at = float(step)
         parent = draw(st.one_of(st.none(), st.integers(1, step))) if step > 1 else None
-        above = {} if parent in (None, step) else {"parent": parent}
+        above: dict[str, Any] = {} if parent in (None, step) else {"parent": parent}
         writer = draw(st.sampled_from([None, None, None, "w2"]))
-        whose = {} if writer is None else {"writer": writer}
+        whose: dict[str, Any] = {} if writer is None else {"writer": writer}
         if draw(st.booleans()):
             records.append((at, begun(step, at, **above, **whose)))
             at += draw(st.sampled_from([0.5, 0.5, 40.0]))

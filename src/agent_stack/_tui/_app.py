@@ -1,15 +1,17 @@
 """The application: what is on the screen, and what every key comes to.
 
-All that looks at the run happens on one thread; what may take long (a filter, a search) is done
-in slices between which keys are answered.
+What follows the length of the run (a filter, a search, a command that goes on to the next stop) is done
+on a thread beside the screen, one piece at a time; rows do not change meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 from array import array
+from bisect import bisect_left
+from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import App
@@ -20,19 +22,25 @@ from agent_debug_replay import (
     Expression,
     ExpressionError,
     Find,
+    Go,
     Help,
+    Look,
     Moved,
     Navigator,
     Note,
     Quit,
     SetMark,
     Stops,
+    Tabulate,
+    Until,
     Value,
+    Walk,
     parse_commands,
 )
 from agent_stack._render.figures import SIGNS, count, duration, many
 from agent_stack._render.lines import Line
 from agent_stack._tui._bars import LineBar, Prompt
+from agent_stack._tui._beside import Beside, Stopped
 from agent_stack._tui._details import TABS, detail_lines
 from agent_stack._tui._growth import GrowthView, legend
 from agent_stack._tui._keymap import ACTIONS
@@ -43,7 +51,7 @@ from agent_stack._tui._text import PORTIONS
 from agent_step_log.errors import StepLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from textual.app import ComposeResult
     from textual.widgets import Input
@@ -56,11 +64,12 @@ __all__ = ["ReplayApp"]
 
 _WIDE = 110  # cells from which the details stand beside the list
 _LIVE_S = 0.25  # between looks at a log that is still written
-_READING_S = 0.05  # between looks at how far reading has come
+_LOOK_S = 0.05  # between looks at what waits for a moment without keys
+_READING_S = 0.15  # between looks at how far reading has come
 _QUIET_S = 0.05  # without a key before a pane is filled that took long the last time
 _IDLE_S = 0.15  # without a key before sums are made
-_SLICE_S = 0.015  # of a scan, between which keys are answered
-_MOST_SUMMED = 200_000  # rows whose sums are made without being asked for
+_SLICE_S = 0.015  # of work done for want of keys, between which they are answered
+_MANY = 100_000  # rows from which a walk over all of them is no longer done between two keys
 _COPIED = 100_000  # characters: terminals take no more
 _CHANGES = {
     "rotated": "The log was rotated; reading on in the new file.",
@@ -90,6 +99,9 @@ _HINTS = {
         ),
     ),
 }
+#: Actions that leave the cursor of the run where it is; the first only when the pane has the focus.
+_SCROLLS = {"down", "up", "page-down", "page-up", "first", "last"}
+_LOOKS = {"next-pane", "previous-pane", "open", "wire", "cancel", "help", "quit"}
 _PROMPTS = {"command": ":", "find": "/", "filter": "filter: ", "run": "compare with RUN or FILE[:RUN]: "}
 
 
@@ -147,14 +159,13 @@ class ReplayApp(App[int]):
         self.message = ""
         self._portion = 0
         self._filter = ""
-        self._holds: Callable[[int], bool] | None = None
         self._found = ""
         self._result = ""
         self._pending = ""
-        self._following = False
+        self._is_watched = False  # looked at again, for what it has gained
+        self._following = False  # the cursor stays at the end
         self._fresh = 0
         self._is_read = False
-        self._revision = replay.revision
         self._is_gone = False
         self._is_stale = False
         self._is_up = False
@@ -162,6 +173,11 @@ class ReplayApp(App[int]):
         self._idle = 0.0
         self._filling_s = 0.0
         self._summed: int | None = None
+        self._beside = Beside(replay)
+        self._doing: Callable[[], str] | None = None  # what is done beside, in words
+        self._is_commanded = False  # commands are done beside: they move the cursor
+        self._begun = 0.0  # when
+        self._looked = 0.0  # when it was looked how far reading has come
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -198,12 +214,12 @@ class ReplayApp(App[int]):
         self.query_one("#legend", LineBar).show(legend())
         self._is_up = True
         self._is_read = self.replay.is_complete
-        self._following = self._is_read and self.replay.status == "running"
+        self._is_watched = self._is_read and self.replay.status == "running"
         self._lay_out(self.size.width, self.size.height)
         self.screen.set_focus(self.steps)
         self._show_hints()
         self._follow_cursor()
-        self.set_interval(_READING_S, self._look_after)
+        self.set_interval(_LOOK_S, self._look_after)
         self.set_interval(_LIVE_S, self._look_again)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -231,40 +247,56 @@ class ReplayApp(App[int]):
         Sent to the focused widget and handled when it comes back, a key that opens the prompt would be
         behind those typed after it.
         """
-        if isinstance(event, events.Key) and not event.is_forwarded and not isinstance(self.focused, Prompt):
-            await self.on_key(event)
-            if event._no_default_action:
-                return
+        if (
+            isinstance(event, events.Key)
+            and not event.is_forwarded
+            and not isinstance(self.focused, Prompt)
+            and await self._do_key(event)
+        ):
+            return
         await super().on_event(event)
 
     async def on_key(self, event: events.Key) -> None:
-        """Do what the key is for."""
-        if self.screen is not self.screen_stack[0]:
-            return
-        if isinstance(self.focused, Prompt):
-            if event.key in ("escape", "up", "down"):
-                event.prevent_default()
-                self._close_prompt() if event.key == "escape" else self.prompt.recall(
-                    -1 if event.key == "up" else 1
-                )
-            return
-        if self._pending:
+        """Do what the key is for, which the prompt let through."""
+        if await self._do_key(event):
             event.prevent_default()
+
+    async def _do_key(self, event: events.Key) -> bool:
+        """Do what the key is for; return whether it is for anything."""
+        if self.screen is not self.screen_stack[0]:
+            return False
+        if isinstance(self.focused, Prompt):
+            if event.key == "escape":
+                self._close_prompt()
+            elif event.key in ("up", "down"):
+                self.prompt.recall(-1 if event.key == "up" else 1)
+            return event.key in ("escape", "up", "down")
+        if self._pending:
+            await self._stop_commands()
             self._pended(event)
-            return
+            return True
         meaning = self.keymap.get(event.key)
         if meaning is None:
-            return
-        event.prevent_default()
+            return False
         self._idle = perf_counter() + _IDLE_S
         if not meaning:
-            return
-        self.tell("")
+            return True
+        if not self._is_look(meaning):
+            await self._stop_commands()
+        if self._doing is None:
+            self.tell("")
         action = ACTIONS.get(meaning)
         if action is None or action.commands:
             await self.do_line(action.commands if action is not None else meaning)
         else:
             self._act(meaning)
+        return True
+
+    def _is_look(self, meaning: str) -> bool:
+        """Whether what a key does leaves the cursor where it is, so that commands may go on meanwhile."""
+        if meaning in _SCROLLS:
+            return self.focused is self.pane and not self.pane.has_targets
+        return meaning in _LOOKS or meaning.startswith("tab-")
 
     def _act(self, name: str) -> None:
         """Do one action of the screen."""
@@ -346,6 +378,8 @@ class ReplayApp(App[int]):
             moved.put_cursor(place)
         elif place != moved.cursor:
             self._show_outcome(self.navigator.seek(self.shown.row_at(place)))
+        elif not self._is_read and place == moved.count - 1:
+            self.tell(f"The log is still being read: {self.replay.progress:.0%}; G goes to its end.")
         else:
             is_last = place == moved.count - 1
             hidden = " shown" if self.shown.is_filtered else ""
@@ -354,9 +388,20 @@ class ReplayApp(App[int]):
     def _to_end(self, is_last: bool) -> None:
         moved = self._moved_list()
         self._step(moved.count if is_last else -moved.count)
+        if moved is self.steps and is_last and (self._is_watched or not self._is_read):
+            self._follow()
+
+    def _follow(self) -> None:
+        """Keep the cursor at the end of what there is."""
+        self._following = True
+        self._fresh, self.steps.fresh_from = 0, None
+        self.tell("following the end; any move to another step stops it", "dim")
+        self._show_head()
 
     def _show_moved(self, moved: Moved) -> None:
         self._portion = 0
+        if moved.row is not None and moved.row < len(self.replay) - 1:
+            self._following = False
         self._result = ""
         parts = [f"■ {hit.kind} {hit.stop}: {hit.detail or hit.text}" for hit in moved.hits]
         parts += [moved.message] if moved.message else []
@@ -401,14 +446,14 @@ class ReplayApp(App[int]):
         self.pane.show(lines, keep=self._portion > 0)
         self._filling_s = perf_counter() - begin
 
-    def on_painted_picked(self, message: Painted.Picked) -> None:
+    async def on_painted_picked(self, message: Painted.Picked) -> None:
         """Go to what was clicked."""
-        sender = message._sender
-        if sender is self.steps:
+        await self._stop_commands()
+        if message.clicked is self.steps:
             self._show_outcome(self.navigator.seek(self.shown.row_at(message.place)))
-        elif sender is self.growth:
+        elif message.clicked is self.growth:
             self.growth.put_cursor(message.place)
-        elif sender is self.pane:
+        elif message.clicked is self.pane:
             self.pane.put_cursor(message.place)
 
     def on_tab_bar_chosen(self, message: TabBar.Chosen) -> None:
@@ -424,23 +469,76 @@ class ReplayApp(App[int]):
         except (CommandLineError, ExpressionError) as error:
             self.tell(f"{error.why} (column {error.column + 1})", "error")
             return False
+        if any(map(self._is_long, commands)):
+            self._start(self._do_beside(commands), self._words_of(text), is_commanded=True)
+            return True
         try:
             for command in commands:
-                await self._do(command)
+                self._show_done(command, self.navigator.do(command))
         except StepLogError as error:
             self.tell(str(error), "error")
         return True
 
-    async def _do(self, command: Command) -> None:
-        if isinstance(command, Find):
-            self._find(command.text or self._found, -1 if command.is_reverse else 1)
-            return
-        outcome = self.navigator.do(command)
+    def _is_long(self, command: Command) -> bool:
+        """Whether *command* may have to read many records, or to pass very many rows."""
+        if isinstance(command, Find | Until | Tabulate):
+            return True
+        if isinstance(command, Walk):
+            return command.move == "continue" or len(self.replay) > _MANY
+        if isinstance(command, Go):
+            return command.target.kind in ("id", "time", "clock") or len(self.replay) > _MANY
+        return isinstance(command, Look) and command.what in ("files", "state", "context", "wire")
+
+    async def _do_beside(self, commands: list[Command]) -> None:
+        try:
+            for command in commands:
+                if isinstance(command, Find):
+                    await self._find_row(command.text or self._found, -1 if command.is_reverse else 1)
+                else:
+                    outcome = await self._beside.do(partial(self.navigator.do, command))
+                    self._show_done(command, outcome)
+        except StepLogError as error:
+            self.tell(str(error), "error")
+
+    def _show_done(self, command: Command, outcome: Outcome) -> None:
         if isinstance(command, SetMark):
             self._show_marks()
             self.tell(f"marked {command.name}", "note")
         else:
             self._show_outcome(outcome)
+
+    # -- work beside ----------------------------------------------------------------
+
+    def _start(
+        self, work: Coroutine[Any, Any, None], words: Callable[[], str], *, is_commanded: bool = False
+    ) -> None:
+        """Have *work* done beside the screen; *words* say how far it is."""
+        self._is_commanded = is_commanded
+        self._doing = words
+        self._begun = perf_counter()
+        self.run_worker(self._worked(work, words), group="scan", exclusive=True)
+
+    async def _worked(self, work: Coroutine[Any, Any, None], words: Callable[[], str]) -> None:
+        try:
+            await work
+        except Stopped:
+            self.tell("stopped", "dim")
+        finally:
+            if self._doing is words:
+                self._doing, self._is_commanded = None, False
+
+    def _words_of(self, text: str) -> Callable[[], str]:
+        return lambda: f"{text}{self._at_step()}; esc stops"
+
+    def _at_step(self) -> str:
+        row = self._beside.row
+        return f": step {self.replay.row(row).label}" if row is not None else " …"
+
+    async def _stop_commands(self) -> None:
+        """Have commands that are done beside end where they are: the cursor is about to go elsewhere."""
+        if self._is_commanded:
+            self.workers.cancel_group(self, "scan")
+            await self._beside.stopped()
 
     def _show_outcome(self, outcome: Outcome) -> None:
         if isinstance(outcome, Moved):
@@ -536,14 +634,15 @@ class ReplayApp(App[int]):
         self._set_reading()
 
     def _toggle_growth(self) -> None:
-        left = self._left
-        left.toggle_class("-growth")
+        self._left.toggle_class("-growth")
         if self._is_growth:
-            self.growth.load(self.navigator.position)
-            self.tell(
-                "enter goes to the call, v closes" if self.growth.points else "No model was called.", "dim"
-            )
+            self._start(self._load_growth(), self._words_of("looking at every model call"))
         self._focus_list()
+
+    async def _load_growth(self) -> None:
+        points = await self._beside.do(self.replay.growth)
+        self.growth.load(points, self.navigator.position)
+        self.tell("enter goes to the call, v closes" if points else "No model was called.", "dim")
 
     def _compare_peer(self) -> None:
         from agent_stack._tui._changes import peer_lines
@@ -580,7 +679,9 @@ class ReplayApp(App[int]):
         if self.shown.is_filtered:
             self.tell("A filtered list has no folds; esc shows all steps.", "warn")
             return
-        self.shown.fold_all()
+        if not self.shown.fold_all():
+            self.tell("No step has any steps in it.", "warn")
+            return
         row = self.navigator.row
         while row is not None and row.parent is not None and self.shown.place_of(row.row) is None:
             self.navigator.out()
@@ -595,7 +696,9 @@ class ReplayApp(App[int]):
         self.push_screen(Sheet("Keys and commands", lambda width: help_lines(self.keymap, width)))
 
     def _cancel(self) -> None:
-        self.workers.cancel_group(self, "scan")
+        if self._doing is not None:
+            self._beside.stop()
+            return
         if self._result:
             self._result = ""
             self._refill()
@@ -676,40 +779,56 @@ class ReplayApp(App[int]):
     def _set_filter(self, text: str) -> bool:
         """Show only rows where *text* holds; "" shows all. Return whether it was understood."""
         if not text:
-            self._filter, self._holds = "", None
             self.workers.cancel_group(self, "scan")
-            self.shown.show_all()
-            self._shown_changed()
-            self._follow_cursor()
+            self._show_all()
             return True
         try:
-            condition = Expression(text)
+            Expression(text)
         except ExpressionError as error:
             self.tell(f"{error.why} (column {error.column + 1})", "error")
             self.prompt.cursor_position = min(error.column, len(self.prompt.value))
             return False
         self._filter = text
-        self._refilter(condition)
+        self._refilter()
         return True
 
-    def _refilter(self, condition: Expression) -> None:
-        self._holds = condition.condition(self.replay)
-        self.shown.filter(array("I"))
-        self.run_worker(self._filter_rows(self._holds), group="scan", exclusive=True)
+    def _show_all(self) -> None:
+        self._filter = ""
+        self.shown.show_all()
+        self._shown_changed()
+        self._follow_cursor()
 
-    async def _filter_rows(self, holds: Callable[[int], bool]) -> None:
+    def _refilter(self) -> None:
+        """Look at every row for whether it is shown."""
         rows = array("I")
-        self.shown.filter(rows)
+
+        def words() -> str:
+            # Only now, as most filters are done before it: nobody wants to see the list empty.
+            self.shown.filter(rows)
+            self._shown_changed()
+            return f"filter: {len(rows):,} so far{self._at_step()}; esc stops"
+
+        self._start(self._filter_rows(rows), words)
+
+    async def _filter_rows(self, rows: array[int]) -> None:
+        """Put what the filter lets through into *rows*, and show it."""
         total = len(self.replay)
-        until = perf_counter() + _SLICE_S
-        for row in range(total):
-            if holds(row):
-                rows.append(row)
-            if not row & 63 and perf_counter() > until:
-                self.tell(f"filter: {row / total:.0%}, {len(rows):,} so far; esc stops", "dim")
-                self._shown_changed()
-                await asyncio.sleep(0)
-                until = perf_counter() + _SLICE_S
+        condition = Expression(self._filter)
+
+        def filter_rows() -> None:
+            holds = condition.condition(self.replay)
+            for row in range(total):
+                if holds(row):
+                    rows.append(row)
+                if not row & 1023:
+                    self._beside.check(row)
+
+        try:
+            await self._beside.do(filter_rows)
+        except Stopped:
+            self._show_all()
+            raise
+        self.shown.filter(rows)
         self._shown_changed()
         at = self.navigator.position
         place = self.shown.nearest(at) if at is not None else None
@@ -724,33 +843,55 @@ class ReplayApp(App[int]):
         )
         self.tell(none, "" if rows else "warn")
 
-    def _shown_changed(self) -> None:
-        self.steps.set_count(len(self.shown))
+    async def _filter_more(self, first: int, changed: tuple[int, ...]) -> None:
+        """Show what the filter lets through of the rows from *first* on, and of those that changed."""
+        condition = Expression(self._filter)
+        looked_at = [*changed, *range(first, len(self.replay))]
+
+        def filter_rows() -> list[bool]:
+            holds = condition.condition(self.replay)
+            verdicts = []
+            for row in looked_at:
+                self._beside.check(row)
+                verdicts.append(holds(row))
+            return verdicts
+
+        for row, is_shown in zip(looked_at, await self._beside.do(filter_rows), strict=True):
+            self.shown.put(row, is_shown=is_shown)
+        self._shown_changed()
+        self._stay_at_end()
+
+    def _shown_changed(self, *, keep: bool = False) -> None:
+        self.steps.set_count(len(self.shown), keep=keep)
         self._show_head()
 
     def _find(self, text: str, way: int) -> None:
         if not text:
             self.tell("There is nothing to look for yet: / asks for it.", "warn")
             return
-        self._found = text
-        self.run_worker(self._find_row(text, way), group="scan", exclusive=True)
+        self._start(self._find_row(text, way), lambda: f"looking for {text!r}{self._at_step()}; esc stops")
 
     async def _find_row(self, text: str, way: int) -> None:
         at = self.navigator.position
         if at is None:
             return
-        holds = self.replay.holds(text)
-        end = len(self.replay) if way > 0 else -1
-        until = perf_counter() + _SLICE_S
-        for row in range(at + way, end, way):
-            is_shown = not self.shown.is_filtered or self.shown.place_of(row) is not None
-            if is_shown and holds(row):
-                self._show_outcome(self.navigator.seek(row))
-                return
-            if perf_counter() > until:
-                self.tell(f"looking for {text!r}: step {self.replay.row(row).label}; esc stops", "dim")
-                await asyncio.sleep(0)
-                until = perf_counter() + _SLICE_S
+        if not text:
+            self.tell("There is nothing to look for yet: / asks for it.", "warn")
+            return
+        self._found = text
+        shown = self.shown.rows if self.shown.is_filtered else range(len(self.replay))
+        place = bisect_left(shown, at)
+        is_here = place < len(shown) and shown[place] == at
+        rows = shown[place + is_here :] if way > 0 else shown[:place][::-1]
+
+        def find_row() -> int | None:
+            holds = self.replay.holds(text)
+            return next((row for row in rows if holds(row)), None)
+
+        found = await self._beside.do(find_row)
+        if found is not None:
+            self._show_outcome(self.navigator.seek(found))
+            return
         self.tell(f"There is no {'later' if way > 0 else 'earlier'} step that holds {text!r}.", "warn")
 
     # -- another run ----------------------------------------------------------------
@@ -773,29 +914,25 @@ class ReplayApp(App[int]):
     # -- a run that goes on -----------------------------------------------------------
 
     def _look_after(self) -> None:
-        """Look how far reading has come, and do what waited for a moment without keys."""
-        if not self._is_read:
-            try:
-                self._is_read = self.replay.wait(0)
-            except (StepLogError, OSError) as error:
-                self._is_read = True
-                self.tell(f"The log cannot be read: {error}", "error")
-            if self._is_read:
-                self._following = self.replay.status == "running"
-                self._take_in(is_moved=True)
-            else:
-                self._show_head()
-            return
-        if self._is_stale and perf_counter() > self._idle - _IDLE_S + _QUIET_S:
+        """Say how far things have come, and do what waited for a moment without keys."""
+        now = perf_counter()
+        if now > self._looked + _READING_S:
+            self._looked = now
+            if self._doing is not None and now > self._begun + _IDLE_S:
+                self.tell(self._doing(), "dim")
+            elif self._doing is None and not self._is_read:
+                self._look_again()
+        if self._is_stale and now > self._idle - _IDLE_S + _QUIET_S:
             self._refill()
-        if perf_counter() < self._idle:
+        if now < self._idle or self._doing is not None or not self._is_read:
             return
         if self._is_growth:
             until = perf_counter() + _SLICE_S
             while perf_counter() < until and self.growth.measure_next():
                 pass
         if self._summed is None:
-            self._sum_up()
+            self._summed = self.navigator.position
+            self.run_worker(self._sum_up(), group="sums", exclusive=True)
         elif not self._is_priced:
             self._is_priced = True
             self.run_worker(self._load_prices(), group="prices")
@@ -808,48 +945,66 @@ class ReplayApp(App[int]):
         if self._on_loaded is not None:
             self._on_loaded()
 
-    def _take_in(self, *, is_moved: bool, first: int = 0) -> None:
-        """Show what has been read since."""
-        self._revision = self.replay.revision
-        if is_moved:
-            self.shown.folded.clear()
-            if self._filter:
-                self._refilter(Expression(self._filter))
-            else:
-                self.shown.show_all()
-            self.steps.forget()
-        elif self._holds is not None:
-            self._holds = Expression(self._filter).condition(self.replay)
-            self.shown.add(first, self._holds)
-        else:
-            self.shown.show_all()
-        self._show_marks()
-        self._shown_changed()
-        self._follow_cursor()
-
     def _look_again(self) -> None:
-        if not self._following or not self._is_read:
+        """Take in what the run has gained; not while somebody looks at it beside."""
+        if self._beside.is_busy or (self._is_read and not self._is_watched):
             return
         before, at = len(self.replay), self.navigator.position
+        was_read = self._is_read
         try:
             change = self.navigator.refresh()
         except (StepLogError, OSError) as error:
-            self._following = False
-            self.tell(f"The log cannot be read any more: {error}", "error")
+            self._is_read, self._is_watched, self._following = True, False, False
+            self.tell(f"The log cannot be read{' any more' if was_read else ''}: {error}", "error")
+            self._show_head()
             return
-        self._tell_change(change)
         if change.added or change.changed or change.is_moved:
-            was_last = at is None or at == before - 1
-            self.steps.forget_rows(change.changed)
-            if change.added and not self._fresh:
-                self.steps.fresh_from = before
-            self._fresh += change.added
-            self._take_in(is_moved=change.is_moved, first=before)
-            if was_last and change.added and len(self.replay):
-                self.navigator.seek(len(self.replay) - 1)
-                self._fresh = 0
-                self._follow_cursor()
+            if was_read and change.added and not self._following:
+                if not self._fresh:
+                    self.steps.fresh_from = before
+                self._fresh += change.added
+            self._take_in(change, before, is_first=at is None)
+        self._tell_change(change)
+        if not was_read and self.replay.is_complete:
+            self._is_read = True
+            self._is_watched = self.replay.status == "running"
+            self._stay_at_end()  # it was asked for while the log was read
+            self._following &= self._is_watched
+        if self._is_watched and self.replay.status != "running":
+            self._is_watched = self._following = False
+            self.tell(f"The run has ended: {self.replay.status}.", "note")
         self._show_head()
+
+    def _take_in(self, change: Change, before: int, *, is_first: bool) -> None:
+        """Show what has come."""
+        self.steps.forget_rows(change.changed)
+        if change.is_moved:
+            self.shown.folded.clear()
+            self.steps.forget()
+        if self._filter and change.is_moved:
+            self._refilter()
+        elif self._filter:
+            work = self._filter_more(before, change.changed)
+            self._start(work, lambda: f"filter: more steps{self._at_step()}; esc stops")
+        elif change.is_moved:
+            self.shown.show_all()
+        else:
+            self.shown.grow(before)
+        self._show_marks()
+        is_wider = len(str(before)) != len(str(len(self.replay)))
+        self._shown_changed(keep=not change.is_moved and not is_wider)
+        at = self.navigator.position
+        if is_first or change.is_moved or at in change.changed:
+            self._follow_cursor()
+        self._stay_at_end()
+
+    def _stay_at_end(self) -> None:
+        """Follow the end of what is shown."""
+        if self._following and len(self.shown):
+            row = self.shown.row_at(len(self.shown) - 1)
+            if row != self.navigator.position:
+                self.navigator.seek(row)
+                self._follow_cursor()
 
     def _tell_change(self, change: Change) -> None:
         if change.kind == "gone" and self._is_gone:
@@ -859,19 +1014,18 @@ class ReplayApp(App[int]):
             self.tell(_CHANGES[change.kind], "warn")
 
     def _toggle_follow(self) -> None:
-        if not self._is_read:
-            self.tell("The log is still being read.", "warn")
+        if self._following:
+            self._following = False
+            self.tell("not following any more", "dim")
+            self._show_head()
             return
-        self._following = not self._following
-        self._fresh, self.steps.fresh_from = 0, None
-        if self._following and self.replay.status != "running":
+        self._is_watched |= self._is_read
+        self._step(self.steps.count) if self._moved_list() is self.steps else None
+        self._follow()
+        self._stay_at_end()
+        if self._is_read and self.replay.status != "running":
             self.tell(f"following; the run is not going on: {self.replay.status}", "dim")
-        else:
-            self.tell(
-                "following: what is added is shown" if self._following else "not following any more", "dim"
-            )
         self.steps.repaint_all()
-        self._show_head()
 
     # -- the bars -------------------------------------------------------------------
 
@@ -893,7 +1047,7 @@ class ReplayApp(App[int]):
         line = Line(" ").add(header.agent or "run" if header is not None else "run", "title", 30)
         line.add(f"  {sign} {replay.status}", style)
         if row is not None:
-            line.add(f"  row {row.row + 1:,} of {len(replay):,}", "")
+            line.add(f"  row {row.row + 1:,} of {len(replay):,}{'' if self._is_read else ' so far'}", "")
         if not self._is_read:
             line.add(f"  reading {replay.progress:.0%}", "note")
         if self._filter:
@@ -902,20 +1056,25 @@ class ReplayApp(App[int]):
             line.add(f"  {many(len(self.shown.folded), 'fold')}", "dim")
         if self._following:
             line.add("  ● following", "ok")
+        elif self._is_watched:
+            line.add("  ● live", "ok")
         if self._fresh:
             line.add(f"  {self._fresh:,} new", "warn_bold")
         if replay.damage:
             line.add(f"  ▲ {many(len(replay.damage), 'damaged stretch', 'damaged stretches')}", "warn")
         self.bars["head"].show(line, Line().add(replay.run_id, "dim", 40).add(" "))
 
-    def _sum_up(self) -> None:
+    async def _sum_up(self) -> None:
         """Show the sums so far at the margin."""
         at = self.navigator.position
-        if at is None or len(self.replay) > _MOST_SUMMED:
-            self._summed = -1
+        if at is None:
             return
-        self._summed = at
-        totals = self.replay.totals(at)
+        try:
+            totals = await self._beside.do(partial(self.replay.totals, at))
+        except Stopped:
+            if self._summed == at:
+                self._summed = None
+            return
         bound = "" if totals.tokens_known else "≥"
         line = Line("so far ", "dim")
         line.add(f"{bound}{count(totals.input_tokens)} in, {bound}{count(totals.output_tokens)} out")

@@ -47,9 +47,9 @@ class GrowthView(Painted):
         self.sizes: dict[int, ContextSize] = {}
         self._largest = 1
 
-    def load(self, row: int | None) -> None:
-        """Read which calls there are, and put the cursor on the one at *row* or before it."""
-        self.points = self._replay.growth()
+    def load(self, points: Sequence[GrowthPoint], row: int | None) -> None:
+        """Show these calls, and put the cursor on the one at *row* or before it."""
+        self.points = points
         self.sizes.clear()
         self._largest = max((point.input_tokens or 0 for point in self.points), default=0)
         self.set_count(len(self.points))

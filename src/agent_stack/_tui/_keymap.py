@@ -161,11 +161,9 @@ def _key(path: Path, text: str) -> str:
     Raises:
         CommandError: There is no such key.
     """
-    from textual.keys import _character_to_key
-
     *prefixes, last = text.split("+") if len(text) > 1 else [text]
     if len(last) == 1 and last.isprintable():
-        name = last if last.isalnum() else _character_to_key(last)
+        name = last if last.isalnum() else _name_of(last)
     elif last.lower() in _NAMED:
         name = last.lower()
     elif last in _SIGNS:
@@ -178,6 +176,16 @@ def _key(path: Path, text: str) -> str:
             "f1 to f24, or one of: " + ", ".join(sorted(key for key in _NAMED if key[1:2].isalpha())) + "."
         )
     return "+".join([*(prefix.lower() for prefix in prefixes), name])
+
+
+def _name_of(char: str) -> str:
+    """Return what textual calls a sign: its name in Unicode, or a shorter one."""
+    import unicodedata
+
+    from textual.keys import KEY_NAME_REPLACEMENTS
+
+    name = unicodedata.name(char, char).lower().replace("-", "_").replace(" ", "_")
+    return KEY_NAME_REPLACEMENTS.get(name, name)
 
 
 def _meaning(path: Path, key: str, value: object) -> str:

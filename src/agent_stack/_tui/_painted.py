@@ -66,10 +66,10 @@ class Painted(Direct, ScrollView, inherit_bindings=False, can_focus=True):
     """
 
     class Picked(Message):
-        """A row was clicked."""
+        """A row of *clicked* was clicked."""
 
-        def __init__(self, place: int) -> None:
-            self.place = place
+        def __init__(self, clicked: Painted, place: int) -> None:
+            self.clicked, self.place = clicked, place
             super().__init__()
 
     #: Whether a row is the cursor's; without one the keys scroll.
@@ -88,13 +88,16 @@ class Painted(Direct, ScrollView, inherit_bindings=False, can_focus=True):
 
     # -- what is there --------------------------------------------------------------
 
-    def set_count(self, count: int) -> None:
-        """There are *count* rows now, and all of them are drawn anew."""
-        self.count = count
+    def set_count(self, count: int, *, keep: bool = False) -> None:
+        """There are *count* rows now, and all of them are drawn anew; *keep*: only those there were not."""
+        before, self.count = self.count, count
         if self.cursor is not None:
             self.cursor = min(self.cursor, count - 1) if count else None
         self.virtual_size = Size(self.cells, count)
-        self.repaint_all()
+        if not keep:
+            self.repaint_all()
+        elif before < self.scroll_offset.y + self.size.height:
+            self.refresh()
 
     def repaint_all(self) -> None:
         """Forget how rows looked."""
@@ -195,4 +198,4 @@ class Painted(Direct, ScrollView, inherit_bindings=False, can_focus=True):
         """Tell which row was clicked."""
         place = self.scroll_offset.y + event.y
         if self.has_cursor and 0 <= place < self.count:
-            self.post_message(self.Picked(place))
+            self.post_message(self.Picked(self, place))

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from agent_debug_replay import Replay
 
@@ -69,18 +69,12 @@ class ShownRows:
         self.folded ^= {row}
         self.show_all()
 
-    def fold_all(self) -> None:
-        """Fold every root that has steps below it; when any is folded: unfold all."""
-        if self.folded:
-            self.folded = set()
-        else:
-            row, count = 0, len(self._replay)
-            while row < count:
-                after = self._replay.after(row)
-                if after > row + 1:
-                    self.folded.add(row)
-                row = after
+    def fold_all(self) -> bool:
+        """Fold every root that has steps below it; when any is folded, unfold all; return whether one was."""
+        self.folded = set() if self.folded else set(self._replay.roots_with_steps())
+        is_other = len(self.rows) != len(self._replay) or bool(self.folded)
         self.show_all()
+        return is_other
 
     def unfold_to(self, row: int) -> bool:
         """Unfold the steps *row* is below of; return whether any was folded."""
@@ -101,11 +95,26 @@ class ShownRows:
         self.is_filtered = True
         self.rows = rows
 
-    def add(self, first: int, holds: Callable[[int], bool] | None) -> None:
-        """Show the rows from *first* on too, which were added to the run: those where *holds* holds."""
+    def put(self, row: int, *, is_shown: bool) -> None:
+        """Show *row* in a filtered list, or do not."""
+        assert isinstance(self.rows, array)
+        place = bisect_left(self.rows, row)
+        is_there = place < len(self.rows) and self.rows[place] == row
+        if is_shown and not is_there:
+            self.rows.insert(place, row)
+        elif is_there and not is_shown:
+            del self.rows[place]
+
+    def grow(self, first: int) -> None:
+        """Show the rows from *first* on too, which were added to the run; those of a filter are put."""
+        if not self.folded:
+            self.rows = range(len(self._replay))
+            return
         count = len(self._replay)
-        if self.is_filtered:
-            assert isinstance(self.rows, array)
-            self.rows.extend(row for row in range(first, count) if holds is None or holds(row))
-        else:
-            self.show_all()
+        above: int | None = first
+        while above is not None and first < count:
+            above = self._replay.row(above).parent
+            if above in self.folded:
+                first = min(self._replay.after(above), count)
+        assert isinstance(self.rows, array)
+        self.rows.extend(range(first, count))
