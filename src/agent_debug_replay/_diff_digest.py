@@ -1,4 +1,4 @@
-"""What a comparison takes of each step: of some hundred records at a time, while the processor has them close.
+"""What a comparison takes of each step: of some hundred records at a time, while they are close.
 
 A key is a hash, and a figure stands in a column of plain numbers: what has been taken of a
 hundred thousand steps is gone through without touching their records again.
