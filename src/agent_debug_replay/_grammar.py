@@ -113,6 +113,7 @@ TOPICS: tuple[Topic, ...] = (
 
 _NAMES = {name: topic for topic in TOPICS for name in topic.names}
 _REVERSES = {"next", "step", "continue", "until", "turn", "peer", "error", "finish"}
+_PLACE = re.compile(r"start|end|[\w-]+:\d+")  # what begins like a command and is a place alone
 _WORD = re.compile(r"[A-Za-z]+|[/?'`-]|\S")
 _TYPES = {
     "tool": "tool_call",
@@ -210,6 +211,9 @@ class _Line:
         topic = _NAMES.get(word)
         if topic is None and word[0] == "r" and _reversible(word[1:]) is not None:
             return self._do(_NAMES[word[1:]].names[0], is_reverse=True)
+        if topic is None and _PLACE.fullmatch(self._part.strip()):
+            self._rest, self._rest_at = self._part.strip(), 0
+            return Go(self._target())
         if topic is None:
             raise self._unknown(word)
         return self._do(topic.names[0], is_reverse=False)

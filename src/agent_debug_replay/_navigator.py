@@ -29,7 +29,7 @@ from agent_debug_replay._outcomes import (
     Where,
     Wire,
 )
-from agent_debug_replay._stops import Stop
+from agent_debug_replay._stops import Stop, step_named
 from agent_debug_replay._table import ERROR
 from agent_debug_replay.errors import ReplayError
 
@@ -368,9 +368,7 @@ class Navigator:
             return row, f"No step has the id {value!r}."
         assert not isinstance(value, str)
         if target.kind == "step":
-            row = self.replay.index_of(int(value), target.writer)
-            if row is None and target.writer is None:
-                row = self.replay.index_of_any(int(value))
+            row = step_named(self.replay, target)
             last = self.replay.row(count - 1).step
             return row, f"There is no step {int(value)}; the last one is {last}."
         if target.kind == "percent":

@@ -46,6 +46,7 @@ class StepRow(NamedTuple):
         is_retry: It was not the first attempt.
         is_truncated: The answer ended at a limit.
         size_bytes: Of its lines in the log.
+        is_alone: One writer wrote the whole run, so a number says it all.
     """
 
     row: int
@@ -70,6 +71,7 @@ class StepRow(NamedTuple):
     is_retry: bool
     is_truncated: bool
     size_bytes: int
+    is_alone: bool = False
 
     @property
     def key(self) -> StepKey:
@@ -78,8 +80,9 @@ class StepRow(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its number as a person reads it: ``7``, or ``ab12:7`` of another writer."""
-        return str(self.step) if self.writer is None else f"{self.writer[:4]}:{self.step}"
+        """Its number as a person reads it: ``7``, or ``ab12:7`` of one of several writers."""
+        is_plain = self.writer is None or self.is_alone
+        return str(self.step) if is_plain else f"{(self.writer or '')[:4]}:{self.step}"
 
     @property
     def end(self) -> float | None:
@@ -126,6 +129,7 @@ def row_facts(table: Table, row: int) -> StepRow:
         bool(flags & RETRY),
         bool(flags & CUT_OFF),
         max(table.length[row], 0) + max(table.begin_length[row], 0),
+        len(table.writers) == 1,
     )
 
 

@@ -17,10 +17,11 @@ from agent_debug_replay._table import CUT_OFF, ERROR, RETRY, UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent_debug_replay._commands import Target
     from agent_debug_replay._expr import Expression
     from agent_debug_replay._replay import Replay
 
-__all__ = ["REFUSALS", "Stop", "short"]
+__all__ = ["REFUSALS", "Stop", "short", "step_named"]
 
 #: Stop reasons of answers that were refused or filtered.
 REFUSALS = frozenset(
@@ -70,7 +71,7 @@ def _break_test(stop: AddBreak, replay: Replay) -> Callable[[int], str | None]:
     if stop.place is not None:
         tests.append(_place_test(stop.place.type, stop.place.name, replay))
     if stop.step is not None:
-        wanted = replay.index_of(int(stop.step.value), stop.step.writer)
+        wanted = step_named(replay, stop.step)
         tests.append(lambda row: row == wanted)
     if stop.condition is not None:
         tests.append(stop.condition.condition(replay))
@@ -78,6 +79,22 @@ def _break_test(stop: AddBreak, replay: Replay) -> Callable[[int], str | None]:
         (only,) = tests
         return lambda row: "" if only(row) else None
     return lambda row: "" if all(test(row) for test in tests) else None
+
+
+def step_named(replay: Replay, target: Target) -> int | None:
+    """Return the row of the step *target* names: by its number, whoever wrote it, or as labels do.
+
+    A label has the first letters of a writer's name.
+    """
+    number, writer = int(target.value), target.writer
+    row = replay.index_of(number, writer)
+    if row is not None:
+        return row
+    if writer is None:
+        return replay.index_of_any(number)
+    names = [name for name in replay.table.writers if name is not None and name.startswith(writer)]
+    rows = [row for name in names if (row := replay.index_of(number, name)) is not None]
+    return rows[0] if len(rows) == 1 else None
 
 
 def _place_test(kind: str | None, name: str | None, replay: Replay) -> Callable[[int], bool]:

@@ -264,6 +264,11 @@ class Table:
         places = self._places.get(number) if number is not None else None
         return places.get(step) if places is not None else -1
 
+    @property
+    def writers(self) -> list[str | None]:
+        """Who wrote steps of the run: None for the one that made the log."""
+        return [self.strings.texts[number] for number in self._places]
+
     # -- taking records in ------------------------------------------------------
 
     def add(

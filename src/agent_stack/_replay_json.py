@@ -91,7 +91,9 @@ def _other_dict(outcome: Outcome) -> dict[str, Any]:
 
 def row_dict(row: StepRow) -> dict[str, Any]:
     """Return the facts of a row by name."""
-    return row._asdict()
+    facts = row._asdict()
+    del facts["is_alone"]  # of the label alone
+    return facts
 
 
 def _value(value: Any) -> Any:

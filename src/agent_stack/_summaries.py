@@ -23,6 +23,8 @@ SUMMARIES = {
     "replay": "Step through a run in a debugger.",
     "diff": "Compare two runs: where do they part?",
     "compare": "Hold groups of runs against each other, chance included.",
+    "trend": "Show runs, failures, latency, tokens and cost over time.",
+    "failures": "Group failing runs by where and how they failed.",
     "wire": "Show what was sent to a model, and what came back.",
     "scan": "Look for secrets in logs and tapes.",
     "redecode": "Make a step log of a tape.",

@@ -152,6 +152,41 @@ class TestMeaning:
             assert rows(replay, "input.command == 'ls' and in_flight and status == 'in_flight'") == [1]
 
 
+class TestJsonInTexts:
+    """What tools bring back is often JSON as a text: a path leads into it."""
+
+    @pytest.fixture
+    def replay(self, tmp_path: Path) -> Iterator[Replay]:
+        outputs: list[Any] = [
+            ' {"user": {"city": "Austin"}, "ids": ["a", "b"]}',
+            '[{"n": 1}, {"n": 2}]',
+            "{not json",
+            '{"a": "{\\"b\\": 3}"}',
+            "[" * 20_000 + "]" * 20_000,
+            {"text": '{"n": 7}'},
+            '"only a text"',
+        ]
+        steps = [tool(n, n, output=output) for n, output in enumerate(outputs, 1)]
+        with Replay.open(write(tmp_path / "run.jsonl", start(), *steps)) as opened:
+            yield opened
+
+    @pytest.mark.parametrize(
+        ("text", "steps"),
+        [
+            ("output.user.city == 'Austin'", [1]),
+            ("output.ids[-1] == 'b'", [1]),
+            ("output[1].n == 2", [2]),
+            ("output.a.b == 3", [4]),
+            ("output.text.n == 7", [6]),
+            ("output[0][0] is not missing", []),  # nested too deep to be read
+            ("output.not is missing", [1, 2, 3, 4, 5, 6, 7]),
+            ("output contains 'Austin'", [1]),
+        ],
+    )
+    def test_holds_on_these_steps(self, replay: Replay, text: str, steps: list[int]) -> None:
+        assert rows(replay, text) == steps
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("text", "column", "why"),
@@ -174,6 +209,9 @@ class TestErrors:
             ("and", 0, "'and' is no value"),
             ("input. == 3", 5, 'A path goes on with .key, ."key" or [0]'),
             ("ms # 3", 3, "'#' means nothing here"),
+            ("'x' in output", 4, "Write it the other way round: output contains 'x'"),
+            ('ms > 5 and "a b" in input.k', 17, 'Write it the other way round: input.k contains "a b"'),
+            ("tool in", 7, "A value is missing"),
         ],
     )
     def test_point_at_the_column(self, text: str, column: int, why: str) -> None:

@@ -246,6 +246,27 @@ class TestMoves:
     def test_a_place_that_is_not_there(self, navigator: Navigator, target: Target, message: str) -> None:
         assert navigator.seek(target) == Moved(0, 0, "nowhere", (), message)
 
+    def test_one_writer_alone_is_named_in_no_label(self, tmp_path: Path) -> None:
+        # As of the second run that a process writes into one file.
+        path = write(tmp_path / "run.jsonl", *(tool(n, n, writer="fe6abeef") for n in (1, 2, 3)))
+        with Replay.open(path) as replay:
+            navigator = Navigator(replay)
+            assert [row.label for row in replay.rows] == ["1", "2", "3"]
+            assert navigator.seek(Target("step", 3)).row == 2
+            list(navigator.run("break 2"))
+            assert navigator.resume(reverse=True).hits
+            assert navigator.row is not None
+            assert (navigator.row.step, navigator.row.writer) == (2, "fe6abeef")
+
+    def test_a_step_is_found_by_its_label(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "run.jsonl", start(), tool(1, 1), tool(1, 2, writer="fe6abeef"))
+        with Replay.open(path) as replay:
+            navigator = Navigator(replay)
+            assert [row.label for row in replay.rows] == ["1", "fe6a:1"]
+            for text in ("fe6a:1", "goto fe6abeef:1", "tbreak fe6a:1; start; c"):
+                list(navigator.run(f"start; {text}"))
+                assert navigator.position == 1
+
     def test_in_a_run_without_steps(self, tmp_path: Path) -> None:
         with Replay.open(write(tmp_path / "run.jsonl", start())) as replay:
             navigator = Navigator(replay)

@@ -13,6 +13,9 @@ from agent_stack._summaries import SUMMARIES
 
 
 class TestHelp:
+    def test_has_words_for_every_command(self) -> None:
+        assert list(SUMMARIES) == list(COMMANDS)
+
     @pytest.mark.parametrize("name", SUMMARIES)
     def test_says_of_a_command_what_the_command_says(self, name: str) -> None:
         command = import_module(f"agent_stack.commands.{COMMANDS[name]}").command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,21 @@ class TestImportTrajectory:
         shape = cli("import", "trajectory", DATA, "--json").json()
         assert shape["kind"] == "trajectory"
         assert len(shape["sessions"]) == 21
+
+    def test_of_hundreds_lists_the_first_and_tells_how_many_there_are(self, cli: Cli, tmp_path: Path) -> None:
+        dialogues = [{"task_id": n, "trial": 0, "reward": n % 2, "traj": []} for n in range(200)]
+        (tmp_path / "many.json").write_text(json.dumps(dialogues), encoding="utf-8")
+        lines = cli("import", "trajectory", "many.json", "--into", "logs").out.splitlines()
+        assert len(lines) < 25
+        assert lines[1].split()[0] == "many-0-0"
+        assert "  … 188 more runs (--json)" in lines
+        assert "  written 200   unchanged 0   skipped 0 files" in lines
+
+    def test_the_reward_is_in_the_header_and_in_filters(self, cli: Cli) -> None:
+        cli("import", "trajectory", DATA / "tau-bench-suitcases.json", "--into", "logs")
+        assert "trial=1 reward=0.0" in cli("show", "logs", "suitcases-44-1", columns=120).out
+        (kept,) = cli("ls", "logs", "--filter", "metadata.reward == 1", "--json").json_lines()
+        assert kept["run_id"].endswith("44-0")
 
     def test_in_another_format_than_named_is_one_sentence(self, cli: Cli) -> None:
         result = cli("import", "trajectory", DATA / "atif-hand-made.json", "--format", "tau2")

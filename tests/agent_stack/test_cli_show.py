@@ -154,6 +154,10 @@ class TestTree:
         assert "1-3 · hook ×3  n=1" in cli("show", log).out  # noqa: RUF001
         assert "  2 · hook  n=2" in cli("show", log, "--all").out.replace("\n2", "\n  2")
 
+    def test_steps_of_one_writer_alone_do_not(self, cli: Cli, write_log: WriteLog) -> None:
+        out = cli("show", write_log("a.jsonl", *({**each, "writer": "ab12cd34"} for each in events(2)))).out
+        assert "ab12" not in out
+
     def test_steps_of_another_writer_carry_its_id(self, cli: Cli, write_log: WriteLog) -> None:
         forked = {**events(1)[0], "writer": "ab12cd34", "parent": 1, "parent_writer": "", "tool": "forked"}
         out = cli("show", write_log("a.jsonl", *events(1), forked)).out
@@ -277,6 +281,9 @@ class TestStep:
         assert (result.code, result.err) == (2, f"agent-step-log: {sentence}\n")
 
 
+BOTH = "run_0193e2a51c4b7d3f9a6be1d2aaaa0001, run_0193e2a51c4b7d3f9a6be1d2bbbb0002"
+
+
 class TestWhichRun:
     def test_the_last_one_started(self, cli: Cli, logs: Path) -> None:
         assert cli("show", logs, "--json").json()["run"]["run_id"] == "nightly-eval/support-4711"
@@ -293,8 +300,7 @@ class TestWhichRun:
             (("logs", "nope"), "logs: no run 'nope' in it; `agent-step-log ls` shows the runs."),
             (
                 ("logs", "run_0193"),
-                "logs: 2 runs match 'run_0193': run_0193e2a51c4b7d3f9a6be1d2aaaa0001, "
-                "run_0193e2a51c4b7d3f9a6be1d2bbbb0002; give more of the id.",
+                f"logs: 2 runs match 'run_0193': {BOTH}; give more of the id.",
             ),
             (
                 ("logs", "aaaa0003"),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import agent_stack
+from agent_stack._screen import _ASCII
 
+if TYPE_CHECKING:
     from tests.agent_stack.conftest import Cli, WriteLog
 
 COMMAND = [sys.executable, "-m", "agent_stack"]
@@ -97,6 +100,24 @@ class TestPipe:
         assert "+ ok  researcher" in text
         assert "7 `-* claude-x  ! max_tokens" in text
         assert ">=1.2k in" in text
+
+    def test_every_sign_of_ours_has_a_form_in_ascii(self) -> None:
+        package = Path(agent_stack.__file__).parent
+        signs: dict[str, Path] = {}
+        for path in sorted(package.rglob("*.py")):
+            if "_tui" in path.parts or path.name in ("_safe.py", "_screen.py"):
+                continue  # a whole screen has signs of its own; _safe names signs of others
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                # Docstrings are help at most, and not in the forms of a screen.
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 100:
+                    signs |= {char: path for char in node.value if char > "\x9f"}
+        without = {char: path.name for char, path in signs.items() if ord(char) not in _ASCII}
+        assert len(signs) > 20
+        assert without == {}
+
+    def test_bars_and_brackets_are_told_apart_in_ascii(self) -> None:
+        shown = "▁▂▃▄▅▆▇█ «x»".translate(_ASCII)
+        assert shown == "_.-=+*%# <<x>>"
 
     def test_text_of_others_is_escaped_for_it(self, write_log: WriteLog) -> None:
         log = write_log("a.jsonl", {"type": "event", "step": 1, "name": "né", "data": "日\x1b"})

@@ -107,6 +107,8 @@ FIELDS: dict[str, FieldInfo] = {
 
 PATHS = frozenset(name for name, info in FIELDS.items() if info.has_paths)
 
+_MOST_JSON = 16 * 1024 * 1024  # characters of a text that is looked into
+
 _KINDS = {"tool": "tool_call", "model": "llm_call", "event": "event"}
 _TEXTS = {
     "type": "kind",
@@ -233,8 +235,13 @@ _READS: dict[str, Callable[[Record], Any]] = {
 
 
 def into(value: Any, path: Path) -> Any:
-    """Return what *path* leads to in *value*; `MISSING` where it leads nowhere."""
+    """Return what *path* leads to in *value*; `MISSING` where it leads nowhere.
+
+    A text on the way that is JSON, as the output of many tools is, is entered as what it stands for.
+    """
     for part in path:
+        if isinstance(value, str):
+            value = _written_in(value)
         if isinstance(value, dict) and str(part) in value:
             value = value[str(part)]
         elif isinstance(value, list) and _is_index(part, len(value)):
@@ -242,6 +249,18 @@ def into(value: Any, path: Path) -> Any:
         else:
             return MISSING
     return value
+
+
+def _written_in(text: str) -> Any:
+    """Return the object or list that *text* is the JSON of; `MISSING` for any other text."""
+    import msgspec
+
+    if len(text) > _MOST_JSON or text[:64].lstrip()[:1] not in ("{", "["):
+        return MISSING
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return MISSING
 
 
 def _is_index(part: str | int, size: int) -> bool:

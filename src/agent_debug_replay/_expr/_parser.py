@@ -115,7 +115,10 @@ class _Parser:
         return node
 
     def _comparison(self) -> Node:
+        start = self._word.column
         left = self._sum()
+        if self._word.kind == "name" and self._word.text == "in":
+            raise self._other_way_round(start)
         if self._takes("is"):
             is_negated = self._takes("not") is not None
             if self._takes("missing"):
@@ -145,6 +148,14 @@ class _Parser:
             self._at -= 1
             raise self._wrong("Join comparisons with 'and'")
         return node
+
+    def _other_way_round(self, start: int) -> ExpressionError:
+        word = self._next()
+        needle = self._text[start : word.column].strip()
+        behind = self._word.column
+        self._sum()
+        whole = self._text[behind : self._word.column].strip()
+        return self._wrong(f"Write it the other way round: {whole} contains {needle}", word)
 
     def _check_pattern(self, node: Node, word: Word) -> None:
         if not isinstance(node, Literal) or not isinstance(node.value, str):

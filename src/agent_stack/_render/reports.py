@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["render_import", "render_repair", "render_verify"]
 
-_MOST = 50  # findings listed
+_MOST = 50  # findings or runs listed
+_FIRST = 12  # runs listed where there are more than that
 
 
 def render_verify(report: VerifyReport) -> Iterator[Line]:
@@ -69,8 +70,12 @@ def render_repair(report: RepairReport, log: str, *, dry_run: bool) -> Iterator[
 def render_import(report: ImportReport, into: str, width: int) -> Iterator[Line]:
     """Yield a table of the sessions, the sums, and what to know about the figures."""
     if report.sessions:
-        for lines in render_table(_columns(), _rows(report.sessions), width):
+        # A benchmark leaves hundreds: what they came to is below, and `ls` lists them.
+        shown = report.sessions if len(report.sessions) <= _MOST else report.sessions[:_FIRST]
+        for lines in render_table(_columns(), _rows(report.sessions, shown), width):
             yield from lines
+        if len(shown) < len(report.sessions):
+            yield Line("  ").add(f"… {len(report.sessions) - len(shown):,} more runs (--json)", "note")
         yield Line()
     yield (
         Line("  ")
@@ -102,10 +107,12 @@ def _columns() -> list[Column]:
     ]
 
 
-def _rows(sessions: Sequence[ImportedSession]) -> list[list[tuple[str, str]]]:
+def _rows(
+    sessions: Sequence[ImportedSession], shown: Sequence[ImportedSession]
+) -> list[list[tuple[str, str]]]:
     names = short_ids([session.run_id for session in sessions])
     rows = []
-    for session in sessions:
+    for session in shown:
         totals, bounds = session.totals, session.bounds
         errors = totals.get("error_count", 0)
         sign, style = ("✓", "ok") if session.status == "written" else ("·", "dim")

@@ -48,6 +48,7 @@ class Row:
     parallel: bool = False
     same: int = 1  # events this row stands for ...
     last: int = 0  # ... and the number of the last of them
+    has_writer: bool = False  # its number says nothing without who wrote it
 
 
 class Used(NamedTuple):
@@ -60,13 +61,15 @@ class Used(NamedTuple):
 def rows_of(run: Run, options: TreeOptions) -> list[Row]:
     """Return the steps to draw, parents before children, each with what is drawn before it."""
     wanted = _with_errors(run) if options.only_errors else None
+    are_several = len({step.writer for _, step in run.walk()}) > 1
     rows: list[Row] = []
     waiting = [(step, "", True, 0) for step in reversed(_shown(run.roots, wanted, options))]
     parallel = _parallel(run.roots)
     while waiting:
         step, above, is_last, depth = waiting.pop()
         guides, below = _guides(above, is_last, depth)
-        row = Row(step, guides, below, parallel=id(step) in parallel)
+        has_writer = are_several and step.writer is not None
+        row = Row(step, guides, below, parallel=id(step) in parallel, has_writer=has_writer)
         if _joins(rows, row, options):
             rows[-1].same += 1
             rows[-1].last = step.number
@@ -193,7 +196,7 @@ def shortened(rows: list[Row], options: TreeOptions) -> Iterator[Row | str]:
 
 
 def label_of(row: Row) -> str:
-    """Return the number of a row: ``7``, ``7-9`` for events that share it, ``ab12:7`` of another writer."""
+    """Return the number of a row: ``7``, ``7-9`` of events that share it, ``ab12:7`` with several writers."""
     step = row.step
     number = f"{step.number}" if row.same == 1 else f"{step.number}-{row.last}"
-    return number if step.writer is None else f"{step.writer[:4]}:{number}"
+    return f"{step.writer[:4]}:{number}" if row.has_writer and step.writer else number

@@ -193,7 +193,7 @@ def _footer(run: Run, children: Sequence[RunFacts], rows: list[Row], width: int)
 def _footer_notes(run: Run, children: Sequence[RunFacts], rows: list[Row], width: int) -> Iterator[Line]:
     if any(row.parallel for row in rows):
         yield Line("  ‖ ", "note").add("ran beside another step", "dim")
-    if any(row.step.writer is not None for row in rows):
+    if any(row.has_writer for row in rows):
         yield Line("  ab12:3 ", "number").add(
             "step 3 of another process that wrote to this run (its writer id)", "dim"
         )

@@ -46,7 +46,7 @@ def tau_bench_runs(document: Document) -> Iterator[Trajectory]:
     for place, dialogue in enumerate(map(as_dict, as_list(document.value))):
         task, trial = dialogue.get("task_id"), dialogue.get("trial")
         found = document.new(TAU_BENCH, document.stem, _part(task, place), _part(trial, 0))
-        found.facts = {"task_id": task, "trial": trial}
+        found.facts = {"task_id": task, "trial": trial, "reward": _number(dialogue.get("reward"))}
         for message in map(as_dict, as_list(dialogue.get("traj"))):
             _take_chat(found, message)
         _score(found, "reward", dialogue.get("reward"), None)
@@ -82,6 +82,7 @@ def _simulation(document: Document, each: dict[str, Any], info: dict[str, Any], 
     found.facts = {
         "task_id": each.get("task_id"),
         "trial": each.get("trial"),
+        "reward": _number(as_dict(each.get("reward_info")).get("reward")),
         "agent": as_name(agent.get("implementation")),
         "reported": {key: cost for key, cost in costs.items() if isinstance(cost, int | float)} or None,
     }
@@ -146,6 +147,10 @@ def _take_ticks(found: Trajectory, ticks: list[dict[str, Any]]) -> None:
                 data = {"by": side, "ticks": length, "text": "".join(texts) or None}
                 found.event("speech", data, as_seconds(began))
                 began, texts, length = None, [], 0
+
+
+def _number(value: Any) -> float | int | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _score(found: Trajectory, name: str, value: Any, ts: float | None) -> None:
