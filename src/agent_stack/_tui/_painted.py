@@ -80,6 +80,7 @@ class Painted(Direct, ScrollView, inherit_bindings=False, can_focus=True):
         self.count = 0
         self.cursor: int | None = None
         self.painted = 0
+        self._drawn_size = Size()
         self._strips: OrderedDict[tuple[int, int, int], Strip] = OrderedDict()
 
     def paint(self, place: int, width: int) -> Line:
@@ -179,8 +180,11 @@ class Painted(Direct, ScrollView, inherit_bindings=False, can_focus=True):
 
     # -- events ---------------------------------------------------------------------
 
-    def on_resize(self, _event: events.Resize) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """Rows are as wide as the list."""
+        if event.size == self._drawn_size:  # only the number of rows is another
+            return
+        self._drawn_size = event.size
         self.virtual_size = Size(self.cells, self.count)
         self.repaint_all()
         if self.cursor is not None:
