@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias
 
 from agent_debug_replay._align_window import MOST_ITEMS, matches_in
@@ -98,6 +99,10 @@ def _placed(blocks: Blocks, left: Sequence[int], right: Sequence[int]) -> Blocks
     """Return *blocks* of some items as blocks of all, given the places of those."""
     found: Blocks = []
     for i, j, size in blocks:
+        last = size - 1
+        if not last or (left[i + last] - left[i] == last and right[j + last] - right[j] == last):
+            found.append((left[i], right[j], size))
+            continue
         begin = 0
         for step in range(1, size):
             if left[i + step] - left[i + step - 1] != 1 or right[j + step] - right[j + step - 1] != 1:
@@ -108,18 +113,22 @@ def _placed(blocks: Blocks, left: Sequence[int], right: Sequence[int]) -> Blocks
 
 
 def _search(one: list[int], other: list[int]) -> Blocks:
+    search = _Search(one, other)
     if len(one) > MOST_ITEMS or len(other) > MOST_ITEMS:
-        found = _Search(one, other).found(_SURE)
+        found = search.found(_SURE)
         if found is not None:
             return found
     blocks: Blocks = []
     i = j = 0
     for next_i, next_j in [*_anchors(one, other), (len(one), len(other))]:
+        if next_i < i:
+            continue  # the stretch behind the anchor before it has come by here
         if i < next_i and j < next_j:
             blocks += _through_window(one, other, (i, next_i, j, next_j))
-        if next_i < len(one):
-            blocks.append((next_i, next_j, 1))
-        i, j = next_i + 1, next_j + 1
+        i = search.run(next_i, next_j)
+        j = next_j + i - next_i
+        if i > next_i:
+            blocks.append((next_i, next_j, i - next_i))
     return blocks
 
 
@@ -155,7 +164,7 @@ def _anchors(one: list[int], other: list[int]) -> list[tuple[int, int]]:
     tops: list[int] = []  # ... and which candidate it is
     before: list[int] = []
     for number, (_, j) in enumerate(candidates):
-        length = bisect_left(ends, j)
+        length = bisect_left(ends, j) if ends and j < ends[-1] else len(ends)
         before.append(tops[length - 1] if length else -1)
         if length == len(ends):
             ends.append(j)
@@ -172,14 +181,11 @@ def _anchors(one: list[int], other: list[int]) -> list[tuple[int, int]]:
 
 def _once(keys: list[int]) -> dict[int, int]:
     """Return the place of each key that occurs once, in order."""
-    places: dict[int, int] = {}
-    several: set[int] = set()
-    for place, key in enumerate(keys):
-        if key in places:
-            several.add(key)
-        else:
-            places[key] = place
-    return {key: place for key, place in places.items() if key not in several}
+    places = {key: place for place, key in enumerate(keys)}
+    if len(places) == len(keys):
+        return places
+    counts = Counter(keys)
+    return {key: places[key] for key, count in counts.items() if count == 1}
 
 
 class _Search:
@@ -229,7 +235,7 @@ class _Search:
                 right, down = reached[middle + k - 1], reached[middle + k + 1]
                 x = down if k == -d or (k != d and right < down) else right + 1
                 if x < n and x - k < m and one[x] == other[x - k]:
-                    x = self._run(x, x - k)
+                    x = self.run(x, x - k)
                 reached[middle + k] = x
                 if x >= n and k == n - m:
                     rounds.append(reached[middle - d : middle + d + 1])
@@ -237,7 +243,7 @@ class _Search:
             rounds.append(reached[middle - d : middle + d + 1])
         return None
 
-    def _run(self, x: int, y: int) -> int:
+    def run(self, x: int, y: int) -> int:
         """Return how far the two are equal from (*x*, *y*) on, as a place in the first."""
         one, other = self.one, self.other
         most = min(len(one) - x, len(other) - y)

@@ -31,6 +31,8 @@ PAIR_KINDS = ("same", "output", "arguments", "only_a", "only_b", "reordered")
 CALL, EVENT = KINDS["llm_call"], KINDS["event"]
 SAME, OUTPUT, ARGUMENTS, ONLY_A, ONLY_B, REORDERED = range(6)
 
+_NO_KEY, _NO_OTHER_KEY = -1, -2  # different, so that neither is ever found on the other side
+
 Gap: TypeAlias = tuple[int, int, int, int]
 Keys: TypeAlias = "Sequence[int] | dict[int, int]"  # by place
 Found: TypeAlias = "tuple[array[int], bytearray, bytearray]"
@@ -119,33 +121,6 @@ def _turned(rounds: _Rounds) -> Found:
     return partners, kinds, taken
 
 
-class _Left:
-    """What no round has brought together yet, in gaps between what has been.
-
-    Attributes:
-        mine, theirs: Places in the first and the second run, rising.
-        gaps: ``(begin, end, begin, end)`` of each gap in *mine* and in *theirs*; none lacks a side.
-    """
-
-    def __init__(self, mine: Sequence[int], theirs: Sequence[int], gaps: list[Gap]) -> None:
-        self.mine, self.theirs, self.gaps = mine, theirs, gaps
-
-    def without(self, kinds: bytearray, taken: bytearray) -> _Left:
-        """Return what is left after some of it has found partners elsewhere."""
-        mine: list[int] = []
-        theirs: list[int] = []
-        gaps: list[Gap] = []
-        for x, x_end, y, y_end in self.gaps:
-            i, j = len(mine), len(theirs)
-            mine += [place for place in self.mine[x:x_end] if kinds[place] == ONLY_A]
-            theirs += [place for place in self.theirs[y:y_end] if not taken[place]]
-            if len(mine) > i and len(theirs) > j:
-                gaps.append((i, len(mine), j, len(theirs)))
-            else:
-                del mine[i:], theirs[j:]
-        return _Left(mine, theirs, gaps)
-
-
 class _Rounds:
     """The search.
 
@@ -159,56 +134,73 @@ class _Rounds:
         self.partners = array("q", [-1]) * len(one)
         self.kinds = bytearray([ONLY_A]) * len(one)
         self.taken = bytearray(len(other))
-        self._left = _Left(range(len(one)), range(len(other)), [(0, len(one), 0, len(other))])
+        # What no round has brought together yet, in gaps between what has been: the places in either run,
+        # and of each gap where it begins and ends in those. No gap lacks a side.
+        self._mine: Sequence[int] = range(len(one))
+        self._theirs: Sequence[int] = range(len(other))
+        self._gaps: list[Gap] = [(0, len(one), 0, len(other))]
         self._round(one.exact, other.exact, SAME)
         mine, theirs = self._alone()
         if not mine or not theirs:
             return
         asked, other_asked = one.asked(mine), other.asked(theirs)
-        self._round(asked, other_asked, OUTPUT)
+        self._round(
+            [asked[place] for place in self._mine], [other_asked[place] for place in self._theirs], OUTPUT
+        )
         self._find_moved(one.exact, other.exact, one.is_telling, other.is_telling)
         self._find_moved(asked, other_asked, one.is_asking, other.is_asking)
-        self._left = self._left.without(self.kinds, self.taken)
-        self._round(one.named, other.named, ARGUMENTS)
-        self._round(*_calls(one, other, self._left), ARGUMENTS)
+        self._round(*self._keys(one.named, other.named), ARGUMENTS)
+        if self._gaps:
+            self._round(*self._keys(_calls(one, _NO_KEY), _calls(other, _NO_OTHER_KEY)), ARGUMENTS)
+
+    def _keys(self, keys: Sequence[int], other_keys: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Return the keys of what is left, with one that nothing else has for what was found elsewhere."""
+        kinds, taken = self.kinds, self.taken
+        return (
+            [keys[place] if kinds[place] == ONLY_A else _NO_KEY for place in self._mine],
+            [_NO_OTHER_KEY if taken[place] else other_keys[place] for place in self._theirs],
+        )
 
     @property
     def found(self) -> Found:
         """The outcome."""
         return self.partners, self.kinds, self.taken
 
-    def _round(self, keys: Keys, other_keys: Keys, kind: int) -> None:
-        """Align what is left in each gap."""
-        left = self._left
-        my_keys, their_keys = (
-            [keys[place] for place in left.mine],
-            [other_keys[place] for place in left.theirs],
-        )
+    def _round(self, keys: list[int], other_keys: list[int], kind: int) -> None:
+        """Align what is left in each gap, by the keys of what is left."""
+        all_mine, all_theirs, all_gaps = self._mine, self._theirs, self._gaps
         mine: list[int] = []
         theirs: list[int] = []
         gaps: list[Gap] = []
-        for x, x_end, y, y_end in left.gaps:
+        for x, x_end, y, y_end in all_gaps:
             if x_end - x == 1 == y_end - y:  # most are
-                blocks = [(0, 0, 1)] if my_keys[x] == their_keys[y] else []
-            else:
-                blocks = align(my_keys[x:x_end], their_keys[y:y_end])
+                if keys[x] == other_keys[y]:
+                    self._pair(all_mine[x], all_theirs[y], kind)
+                else:
+                    gaps.append((len(mine), len(mine) + 1, len(theirs), len(theirs) + 1))
+                    mine.append(all_mine[x])
+                    theirs.append(all_theirs[y])
+                continue
             i, j = x, y
-            for next_i, next_j, size in (*blocks, (x_end - x, y_end - y, 0)):
+            for next_i, next_j, size in (
+                *align(keys[x:x_end], other_keys[y:y_end]),
+                (x_end - x, y_end - y, 0),
+            ):
                 next_i, next_j = next_i + x, next_j + y
                 if i < next_i and j < next_j:
                     begin, other_begin = len(mine), len(theirs)
-                    mine += left.mine[i:next_i]
-                    theirs += left.theirs[j:next_j]
+                    mine += all_mine[i:next_i]
+                    theirs += all_theirs[j:next_j]
                     gaps.append((begin, len(mine), other_begin, len(theirs)))
                 i, j = next_i + size, next_j + size
-                if size:
-                    self._pair(left.mine[next_i:i], left.theirs[next_j:j], kind)
-        self._left = _Left(mine, theirs, gaps)
+                for step in range(size):
+                    self._pair(all_mine[next_i + step], all_theirs[next_j + step], kind)
+        self._mine, self._theirs, self._gaps = mine, theirs, gaps
 
-    def _pair(self, mine: Sequence[int], theirs: Sequence[int], kind: int) -> None:
-        for i, j in zip(mine, theirs, strict=True):
-            is_same = kind == SAME or (kind == OUTPUT and is_same_outcome(self.one, i, self.other, j))
-            self.partners[i], self.kinds[i], self.taken[j] = j, SAME if is_same else kind, 1
+    def _pair(self, i: int, j: int, kind: int) -> None:
+        if kind == OUTPUT and is_same_outcome(self.one, i, self.other, j):
+            kind = SAME
+        self.partners[i], self.kinds[i], self.taken[j] = j, kind, 1
 
     def _find_moved(
         self,
@@ -229,7 +221,7 @@ class _Rounds:
         for place in mine if waiting else ():
             places = waiting.get(keys[place])
             if places and is_known(place):
-                self._pair((place,), (places.popleft(),), REORDERED)
+                self._pair(place, places.popleft(), REORDERED)
 
     def _alone(self) -> tuple[list[int], list[int]]:
         """Return the places that have no partner so far."""
@@ -237,15 +229,9 @@ class _Rounds:
         return mine, [place for place, is_taken in enumerate(self.taken) if not is_taken]
 
 
-def _calls(one: Side, other: Side, left: _Left) -> tuple[Keys, Keys]:
-    """Return keys that are equal for model calls of one depth, whatever the model, and for nothing else."""
-    found = []
-    for side, places, which in ((one, left.mine, 1), (other, left.theirs, 2)):
-        depths, kinds = side.depths, side.kinds
-        found.append(
-            {place: depths[place] if kinds[place] == CALL else -2 * place - which for place in places}
-        )
-    return found[0], found[1]
+def _calls(side: Side, otherwise: int) -> list[int]:
+    """Return keys that are equal for model calls of one depth, whatever the model; else *otherwise*."""
+    return [depth if kind == CALL else otherwise for depth, kind in zip(side.depths, side.kinds, strict=True)]
 
 
 def _harmless(one: Side, other: Side, entries: Entries) -> Iterator[int]:

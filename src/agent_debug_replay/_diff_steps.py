@@ -83,13 +83,16 @@ class Side:
 
     def asked(self, places: Iterable[int]) -> dict[int, int]:
         """Return a key of each of *places* that is equal for steps of the same name, depth and input."""
-        known, kinds, named = self.run.digest.asked, self.kinds, self.named
+        known, kinds, named, ended = self.run.digest.asked, self.kinds, self.named, self.run.ended
         keys: dict[int, int] = {}
         for place in places:
             key = known[place]
             if key is None:
-                given = self._given(place)
-                if isinstance(given, bytes):
+                record = ended[place]
+                given: Any = b"" if record is None else bytes(record.input_json)
+                if given[:1] not in _NESTED:
+                    given = self._given(place)
+                if given.__class__ is bytes:
                     given = _canonical(given, is_call=kinds[place] == _CALL)
                 key = hash((named[place], given))
             keys[place] = key
