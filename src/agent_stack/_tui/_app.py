@@ -964,7 +964,7 @@ class ReplayApp(App[int]):
                     self.steps.fresh_from = before
                 self._fresh += change.added
             self._take_in(change, before, is_first=at is None)
-        self._tell_change(change)
+        words = self._change_words(change)
         if not was_read and self.replay.is_complete:
             self._is_read = True
             self._is_watched = self.replay.status == "running"
@@ -972,7 +972,9 @@ class ReplayApp(App[int]):
             self._following &= self._is_watched
         if self._is_watched and self.replay.status != "running":
             self._is_watched = self._following = False
-            self.tell(f"The run has ended: {self.replay.status}.", "note")
+            words += f" The run has ended: {self.replay.status}."
+        if words:
+            self.tell(words.strip(), "warn" if change.kind in _CHANGES else "note")
         self._show_head()
 
     def _take_in(self, change: Change, before: int, *, is_first: bool) -> None:
@@ -1006,12 +1008,11 @@ class ReplayApp(App[int]):
                 self.navigator.seek(row)
                 self._follow_cursor()
 
-    def _tell_change(self, change: Change) -> None:
-        if change.kind == "gone" and self._is_gone:
-            return
+    def _change_words(self, change: Change) -> str:
+        """Return what became of the log, once."""
+        is_known = change.kind == "gone" and self._is_gone
         self._is_gone = change.kind == "gone"
-        if change.kind in _CHANGES:
-            self.tell(_CHANGES[change.kind], "warn")
+        return "" if is_known else _CHANGES.get(change.kind, "")
 
     def _toggle_follow(self) -> None:
         if self._following:

@@ -49,7 +49,8 @@ class StepList(Painted):
         """Read again what these rows say."""
         for row in rows:
             self._words.pop(row, None)
-        self.repaint_all()
+        if rows:
+            self.repaint_all()
 
     def paint(self, place: int, width: int) -> Line:
         """Return a step in one line."""
