@@ -18,7 +18,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent_debug_replay._align_window import MOST_ITEMS, matches_in
 
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["align"]
 
 Blocks: TypeAlias = list[tuple[int, int, int]]
+Keys: TypeAlias = "list[Hashable]"
 
 _SURE = 256  # differences that are searched through in sequences of any length
 _KEPT = MOST_ITEMS * 3 // 4  # items of a window whose partners are final
 _RUN = 8  # equal items in a row from which whole slices are compared
-_ITEM = array("I").itemsize
+_ITEM = array("q").itemsize
 
 
 def align(one: Sequence[Hashable], other: Sequence[Hashable]) -> Blocks:
@@ -73,10 +74,7 @@ def _middle(one: Sequence[Hashable], other: Sequence[Hashable], box: tuple[int, 
     left, right = _shared(one, other, box)
     if not left:
         return []
-    numbers: dict[Hashable, int] = {}
-    ours = [numbers.setdefault(one[place], len(numbers)) for place in left]
-    theirs = [numbers.setdefault(other[place], len(numbers)) for place in right]
-    return _placed(_search(ours, theirs), left, right)
+    return _placed(_search([one[place] for place in left], [other[place] for place in right]), left, right)
 
 
 def _shared(
@@ -112,7 +110,7 @@ def _placed(blocks: Blocks, left: Sequence[int], right: Sequence[int]) -> Blocks
     return found
 
 
-def _search(one: list[int], other: list[int]) -> Blocks:
+def _search(one: Keys, other: Keys) -> Blocks:
     search = _Search(one, other)
     if len(one) > MOST_ITEMS or len(other) > MOST_ITEMS:
         found = search.found(_SURE)
@@ -132,7 +130,7 @@ def _search(one: list[int], other: list[int]) -> Blocks:
     return blocks
 
 
-def _through_window(one: list[int], other: list[int], box: tuple[int, int, int, int]) -> Blocks:
+def _through_window(one: Keys, other: Keys, box: tuple[int, int, int, int]) -> Blocks:
     """Align what is in *box* a window at a time.
 
     What is best for a window is not best for all at its end: the last quarter is looked at again.
@@ -156,14 +154,17 @@ def _through_window(one: list[int], other: list[int], box: tuple[int, int, int, 
     return blocks
 
 
-def _anchors(one: list[int], other: list[int]) -> list[tuple[int, int]]:
+def _anchors(one: Keys, other: Keys) -> Iterable[tuple[int, int]]:
     """Return the keys that occur once on either side, as long a rising run of them as there is."""
-    places = _once(other)
-    candidates = [(i, places[key]) for key, i in _once(one).items() if key in places]
+    places, other_places = _once(one), _once(other)
+    keys = [key for key in places if key in other_places]
+    lefts, rights = [*map(places.__getitem__, keys)], [*map(other_places.__getitem__, keys)]
+    if rights == sorted(rights):
+        return zip(lefts, rights, strict=True)
     ends: list[int] = []  # the least end of a rising run of each length ...
-    tops: list[int] = []  # ... and which candidate it is
+    tops: list[int] = []  # ... and which key it is
     before: list[int] = []
-    for number, (_, j) in enumerate(candidates):
+    for number, j in enumerate(rights):
         length = bisect_left(ends, j) if ends and j < ends[-1] else len(ends)
         before.append(tops[length - 1] if length else -1)
         if length == len(ends):
@@ -172,14 +173,14 @@ def _anchors(one: list[int], other: list[int]) -> list[tuple[int, int]]:
         else:
             ends[length], tops[length] = j, number
     chain: list[tuple[int, int]] = []
-    number = tops[-1] if tops else -1
+    number = tops[-1]
     while number >= 0:
-        chain.append(candidates[number])
+        chain.append((lefts[number], rights[number]))
         number = before[number]
     return chain[::-1]
 
 
-def _once(keys: list[int]) -> dict[int, int]:
+def _once(keys: Keys) -> dict[Hashable, int]:
     """Return the place of each key that occurs once, in order."""
     places = {key: place for place, key in enumerate(keys)}
     if len(places) == len(keys):
@@ -191,10 +192,10 @@ def _once(keys: list[int]) -> dict[int, int]:
 class _Search:
     """Myers' greedy search, forwards, with the outcome of each round kept to find the way back."""
 
-    def __init__(self, one: list[int], other: list[int]) -> None:
+    def __init__(self, one: Keys, other: Keys) -> None:
         self.one, self.other = one, other
         # The same as bytes, whose slices are compared at the speed of memory.
-        self.left, self.right = array("I", one).tobytes(), array("I", other).tobytes()
+        self.left, self.right = _as_bytes(one, other)
 
     def found(self, effort: int) -> Blocks | None:
         """Return all that is equal, as much as there can be; None beyond *effort* differences."""
@@ -271,6 +272,17 @@ class _Search:
     def _is_equal(self, x: int, y: int, size: int) -> bool:
         one = self.left[x * _ITEM : (x + size) * _ITEM]
         return one == self.right[y * _ITEM : (y + size) * _ITEM]
+
+
+def _as_bytes(one: Keys, other: Keys) -> tuple[bytes, bytes]:
+    """Return both with as many bytes for each key, the same for keys that are equal."""
+    keys: list[Any] = [one, other]
+    try:
+        return array("q", keys[0]).tobytes(), array("q", keys[1]).tobytes()
+    except (TypeError, OverflowError):  # no numbers of 64 bits
+        numbers: dict[Hashable, int] = {}
+        left, right = (array("q", [numbers.setdefault(key, len(numbers)) for key in side]) for side in keys)
+        return left.tobytes(), right.tobytes()
 
 
 def _before(rounds: list[list[int]], d: int, k: int) -> tuple[int, int]:

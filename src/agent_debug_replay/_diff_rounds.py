@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from itertools import compress, count
 from typing import TYPE_CHECKING, TypeAlias
 
 from agent_debug_replay._align import align
@@ -32,6 +33,9 @@ CALL, EVENT = KINDS["llm_call"], KINDS["event"]
 SAME, OUTPUT, ARGUMENTS, ONLY_A, ONLY_B, REORDERED = range(6)
 
 _NO_KEY, _NO_OTHER_KEY = -1, -2  # different, so that neither is ever found on the other side
+
+_IS_ALONE = bytes(kind == ONLY_A for kind in range(256))
+_IS_FREE = bytes(is_taken == 0 for is_taken in range(256))
 
 Gap: TypeAlias = tuple[int, int, int, int]
 Keys: TypeAlias = "Sequence[int] | dict[int, int]"  # by place
@@ -67,7 +71,7 @@ def entries_of(one: Side, other: Side) -> Entries:
         _turned(_Rounds(other, one)) if _is_second(one, other) else _Rounds(one, other).found
     )
     entries = Entries()
-    alone = [place for place, is_taken in enumerate(taken) if not is_taken] if 0 in taken else []
+    alone = [*compress(count(), taken.translate(_IS_FREE))]
     if not alone:
         entries.kinds, entries.a, entries.b = kinds, array("q", range(len(one))), partners
     else:
@@ -166,7 +170,7 @@ class _Rounds:
         """The outcome."""
         return self.partners, self.kinds, self.taken
 
-    def _round(self, keys: list[int], other_keys: list[int], kind: int) -> None:
+    def _round(self, keys: Sequence[int], other_keys: Sequence[int], kind: int) -> None:
         """Align what is left in each gap, by the keys of what is left."""
         all_mine, all_theirs, all_gaps = self._mine, self._theirs, self._gaps
         mine: list[int] = []
@@ -193,9 +197,19 @@ class _Rounds:
                     theirs += all_theirs[j:next_j]
                     gaps.append((begin, len(mine), other_begin, len(theirs)))
                 i, j = next_i + size, next_j + size
-                for step in range(size):
-                    self._pair(all_mine[next_i + step], all_theirs[next_j + step], kind)
+                if size:
+                    self._pair_all(all_mine[next_i:i], all_theirs[next_j:j], kind)
         self._mine, self._theirs, self._gaps = mine, theirs, gaps
+
+    def _pair_all(self, mine: Sequence[int], theirs: Sequence[int], kind: int) -> None:
+        if kind != OUTPUT and isinstance(mine, range) and isinstance(theirs, range):
+            i, j, size = mine.start, theirs.start, len(mine)
+            self.partners[i : i + size] = array("q", theirs)
+            self.kinds[i : i + size] = bytes([kind]) * size
+            self.taken[j : j + size] = b"\1" * size
+            return
+        for i, j in zip(mine, theirs, strict=True):
+            self._pair(i, j, kind)
 
     def _pair(self, i: int, j: int, kind: int) -> None:
         if kind == OUTPUT and is_same_outcome(self.one, i, self.other, j):
@@ -225,8 +239,9 @@ class _Rounds:
 
     def _alone(self) -> tuple[list[int], list[int]]:
         """Return the places that have no partner so far."""
-        mine = [place for place, kind in enumerate(self.kinds) if kind == ONLY_A]
-        return mine, [place for place, is_taken in enumerate(self.taken) if not is_taken]
+        return [*compress(count(), self.kinds.translate(_IS_ALONE))], [
+            *compress(count(), self.taken.translate(_IS_FREE))
+        ]
 
 
 def _calls(side: Side, otherwise: int) -> list[int]:

@@ -144,9 +144,21 @@ class Side:
 
 def is_same_outcome(one: Side, i: int, other: Side, j: int) -> bool:
     """Whether two steps of one type came to the same, whatever the order of keys and the ids of calls."""
-    *left, json = one.outcome(i)
-    *right, other_json = other.outcome(j)
-    return left == right and _is_same(json, other_json, is_call=one.kinds[i] == _CALL)
+    left, right = one.run.ended[i], other.run.ended[j]
+    if left is None or right is None:
+        return left is right
+    kind = one.kinds[i]
+    if kind == _EVENT:
+        return _is_same(said(left.data_json), said(right.data_json), is_call=False)
+    if left.error != right.error or left.error_type != right.error_type:
+        return False
+    json, other_json = said(left.output_json), said(right.output_json)
+    if kind != _CALL:
+        return _is_same(json, other_json, is_call=False)
+    if left.stop_reason != right.stop_reason or asked_for(left) != asked_for(right):
+        return False
+    is_told = json or other_json or left.output_tokens == right.output_tokens
+    return bool(is_told) and _is_same(json, other_json, is_call=True)
 
 
 def _is_same(one: Any, other: Any, *, is_call: bool) -> bool:
