@@ -25,6 +25,7 @@ from agent_debug_replay._commands import (
 )
 from agent_debug_replay._compare import FEWEST, Contrast, Figure, RunSample, compare_groups
 from agent_debug_replay._context import ContextSize, FileTouch, GrowthPoint, Message, State, Totals
+from agent_debug_replay._descent import Descent
 from agent_debug_replay._diff import Divergence, Pair, RunDiff, diff
 from agent_debug_replay._diff_fields import FieldChange, field_changes
 from agent_debug_replay._diff_rounds import PAIR_KINDS
@@ -76,6 +77,7 @@ __all__ = [
     "ContextSize",
     "Contrast",
     "Delta",
+    "Descent",
     "Divergence",
     "Expression",
     "ExpressionError",

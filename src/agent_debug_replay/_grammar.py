@@ -53,8 +53,14 @@ class Topic(NamedTuple):
 TOPICS: tuple[Topic, ...] = (
     Topic(("next", "n"), "[N]", "rn", "the following step beside this one", "move"),
     Topic(("step", "s"), "[N]", "rs", "the following row, into what is below and out again", "move"),
-    Topic(("in",), "", "up", "the first step below this one", "move"),
-    Topic(("up", "out"), "[N]", "in", "the step this one is in", "move"),
+    Topic(("in",), "", "up", "the first step below this one; at the prompt, else the run it started", "move"),
+    Topic(
+        ("up", "out"),
+        "[N]",
+        "in",
+        "the step this one is in; at the prompt, else the one that started this run",
+        "move",
+    ),
     Topic(("finish", "fin"), "", "rfin", "behind the step this one is in; reverse: that step", "move"),
     Topic(("continue", "c"), "", "rc", "on to the next stop, or to the end", "move"),
     Topic(("until",), "EXPR", "runtil", "the following row where EXPR holds", "move"),

@@ -8,7 +8,7 @@ navigator.row, navigator.value("input.command")
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent_debug_replay._commands import AddBreak, AddCatch, AddWatch, Target
@@ -49,31 +49,47 @@ _AROUND = 10
 _WAYS = {1: ("later", "after"), -1: ("earlier", "before")}
 
 
+@dataclass
+class _Shared:
+    """What the navigators of several runs have in common."""
+
+    stops: dict[int, Stop] = field(default_factory=dict)
+    made: int = 0
+    searched: str = ""
+    displays: list[Expression] = field(default_factory=list)
+    hits: int = 0
+
+
 class Navigator:
     """A cursor over the rows of *replay*, and the stops set on them. One thread at a time.
 
     Moves return what came of them, and never raise for want of a place to go: they stop at
     either end and say so. A move of several is as many moves of one, and one visit.
 
+    Args:
+        replay: The run.
+        like: A navigator of another run, whose stops, displays and searched text are those of this one, too.
+
     Attributes:
         replay: The run.
     """
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: Replay, *, like: Navigator | None = None) -> None:
         self.replay = replay
+        self._shared: _Shared = like._shared if like is not None else _Shared()
         self._key: StepKey | None = None
         self._at: int | None = None
         self._revision = -1
         self._visits: list[StepKey] = []
         self._visit = -1
-        self._stops: dict[int, Stop] = {}
-        self._made = 0
-        self._tests: dict[int, Callable[[int], str | None]] = {}
+        self._tests: dict[int, tuple[object, Callable[[int], str | None]]] = {}
         self._tests_of = -1
         self._marks: dict[str, StepKey] = {}
-        self._searched = ""
-        self._displays: list[Expression] = []
-        self.hits = 0
+
+    @property
+    def hits(self) -> int:
+        """How many stops were hit."""
+        return self._shared.hits
 
     # -- where it is --------------------------------------------------------------
 
@@ -201,7 +217,9 @@ class Navigator:
             return self._nowhere()
         way = -1 if reverse else 1
         rows = range(before + way, len(self.replay) if way > 0 else -1, way)
-        active = [(stop, self._test(number)) for number, stop in self._stops.items() if stop.info.is_enabled]
+        active = [
+            (stop, self._test(number)) for number, stop in self._shared.stops.items() if stop.info.is_enabled
+        ]
         for row in rows if active else ():
             hits = [
                 hit
@@ -210,9 +228,9 @@ class Navigator:
             ]
             if hits:
                 for hit in hits:
-                    if self._stops[hit.stop].info.is_temporary:
+                    if self._shared.stops[hit.stop].info.is_temporary:
                         self._drop(hit.stop)
-                self.hits += len(hits)
+                self._shared.hits += len(hits)
                 return self._arrive(row, before, "stopped", tuple(hits))
         last = len(self.replay) - 1 if way > 0 else 0
         return self._arrive(last, before, "end" if way > 0 else "start", (), self._end_words(way))
@@ -251,14 +269,14 @@ class Navigator:
     def find(self, text: str | None = None, *, reverse: bool = False) -> Moved:
         """Go to the following step whose records hold *text*, case aside; None: the text looked for last."""
         if text is not None:
-            self._searched = text
-        if not self._searched:
+            self._shared.searched = text
+        if not self._shared.searched:
             return replace(self._nowhere(), message="There is nothing to look for yet: /TEXT")
-        holds = self.replay.holds(self._searched)
+        holds = self.replay.holds(self._shared.searched)
         return self._walk(
             lambda at, way: self._scan(at, way, holds),
             -1 if reverse else 1,
-            f"{{0}} step that holds {_braced(repr(self._searched))}",
+            f"{{0}} step that holds {_braced(repr(self._shared.searched))}",
         )
 
     def mark(self, name: str) -> Marks:
@@ -384,7 +402,7 @@ class Navigator:
     @property
     def stops(self) -> tuple[StopInfo, ...]:
         """The breakpoints, watches and catch points there are."""
-        return tuple(stop.info for stop in self._stops.values())
+        return tuple(stop.info for stop in self._shared.stops.values())
 
     def add(self, stop: AddBreak | AddWatch | AddCatch) -> StopInfo:
         """Set a breakpoint, watch or catch point; return it."""
@@ -392,10 +410,10 @@ class Navigator:
 
         kinds: dict[type, Literal["break", "watch", "catch"]] = {AddBreak: "break", AddWatch: "watch"}
         kind: Literal["break", "watch", "catch"] = kinds.get(type(stop), "catch")
-        self._made += 1
+        self._shared.made += 1
         is_temporary = isinstance(stop, AddBreak) and stop.is_temporary
-        info = StopInfo(self._made, kind, written_command(stop), is_temporary=is_temporary)
-        self._stops[self._made] = Stop(info, stop)
+        info = StopInfo(self._shared.made, kind, written_command(stop), is_temporary=is_temporary)
+        self._shared.stops[self._shared.made] = Stop(info, stop, self.replay.run_id)
         return info
 
     def break_at(
@@ -451,13 +469,13 @@ class Navigator:
         Raises:
             ReplayError: There is no stop of such a number.
         """
-        wanted = list(numbers) or list(self._stops)
+        wanted = list(numbers) or list(self._shared.stops)
         for number in wanted:
-            if number not in self._stops:
+            if number not in self._shared.stops:
                 raise ReplayError(f"There is no stop {number}; `info` lists those there are.")
         found = []
         for number in wanted:
-            stop = self._stops[number]
+            stop = self._shared.stops[number]
             if action == "ignore":
                 stop.info = replace(stop.info, ignore=max(count, 0))
             elif action == "condition":
@@ -479,17 +497,18 @@ class Navigator:
         self._tests.pop(stop.info.number, None)
 
     def _drop(self, number: int) -> None:
-        del self._stops[number]
+        del self._shared.stops[number]
         self._tests.pop(number, None)
 
     def _test(self, number: int) -> Callable[[int], str | None]:
         if self._tests_of != self.replay.version:
             self._tests.clear()
             self._tests_of = self.replay.version
-        test = self._tests.get(number)
-        if test is None:
-            test = self._tests[number] = self._stops[number].test(self.replay)
-        return test
+        stop = self._shared.stops[number]
+        known = self._tests.get(number)
+        if known is None or known[0] is not stop.made_by:  # changed, perhaps by another that shares it
+            known = self._tests[number] = stop.made_by, stop.test(self.replay)
+        return known[1]
 
     # -- looking ------------------------------------------------------------------
 
@@ -549,7 +568,7 @@ class Navigator:
     @property
     def displays(self) -> tuple[Expression, ...]:
         """The expressions a front shows after every move."""
-        return tuple(self._displays)
+        return tuple(self._shared.displays)
 
     # -- commands -------------------------------------------------------------------
 
@@ -579,12 +598,12 @@ class Navigator:
 
     def keep_display(self, expression: Expression) -> None:
         """Show *expression* after every move."""
-        if expression not in self._displays:
-            self._displays.append(expression)
+        if expression not in self._shared.displays:
+            self._shared.displays.append(expression)
 
     def drop_displays(self) -> None:
         """Show none after moves."""
-        self._displays.clear()
+        self._shared.displays.clear()
 
     # What needs the tape or the payloads of many steps is the replay's to find.
 

@@ -46,14 +46,17 @@ _KEPT = 100_000  # digests of calls
 
 @dataclass
 class Stop:
-    """One stop as it stands; see `StopInfo`."""
+    """One stop as it stands; see `StopInfo`. One at a step is a stop of the run *run_id* alone."""
 
     info: StopInfo
     made_by: AddBreak | AddWatch | AddCatch
+    run_id: str
 
     def test(self, replay: Replay) -> Callable[[int], str | None]:
         """Return what tells what happened on a row; good until the replay's `revision` changes."""
         if isinstance(self.made_by, AddBreak):
+            if self.made_by.step is not None and replay.run_id != self.run_id:
+                return lambda _row: None
             return _break_test(self.made_by, replay)
         if isinstance(self.made_by, AddWatch):
             return _watch_test(self.made_by.expression, replay)

@@ -21,6 +21,7 @@ def outcome_dict(navigator: Navigator, outcome: Outcome) -> dict[str, Any]:
             "outcome": "moved",
             "end": outcome.end,
             "message": outcome.message,
+            "run_id": navigator.replay.run_id,
             "hits": [asdict(hit) for hit in outcome.hits],
             "row": row_dict(row) if row is not None else None,
             "display": {each.text: _value(navigator.value(each)) for each in navigator.displays},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import TextIO
 
-    from agent_debug_replay import Change, Navigator, Outcome
+    from agent_debug_replay import Change, Descent, Navigator, Outcome
     from agent_stack._screen import Screen
 
 __all__ = ["Session"]
@@ -31,19 +31,24 @@ _CHANGES = {
 
 
 class Session:
-    """One navigator, and where its outcomes are shown.
+    """A way through runs, and where its outcomes are shown.
 
     Args:
-        navigator: What is asked.
+        descent: What is asked.
         screen: Where outcomes go.
         as_json: Whether they go there as JSON.
     """
 
-    def __init__(self, navigator: Navigator, screen: Screen, *, as_json: bool = False) -> None:
-        self.navigator = navigator
+    def __init__(self, descent: Descent, screen: Screen, *, as_json: bool = False) -> None:
+        self._descent = descent
         self._screen = screen
         self._as_json = as_json
         self._gone = False
+
+    @property
+    def navigator(self) -> Navigator:
+        """That of the run the cursor is in."""
+        return self._descent.navigator
 
     def batch(self, lines: Sequence[str]) -> int:
         """Do all commands of *lines*; return 1 if a breakpoint, watch or catch point was hit, else 0.
@@ -55,7 +60,7 @@ class Session:
 
         parsed = [command for line in lines for command in parse_commands(line)]
         for command in parsed:
-            if not self._show(self.navigator.do(command)):
+            if not self._show(self._descent.do(command)):
                 break
         return 1 if self.navigator.hits else 0
 
@@ -77,7 +82,7 @@ class Session:
             last = text
             self._look_again()
             try:
-                if not all(self._show(outcome) for _, outcome in self.navigator.run(text)):
+                if not all(self._show(outcome) for _, outcome in self._descent.run(text)):
                     break
             except StepLogError as error:
                 failed = True
@@ -89,7 +94,8 @@ class Session:
 
     def _prompt(self) -> str:
         row = self.navigator.row
-        return f"({row.label if row is not None else '-'}) "
+        label = row.label if row is not None else "-"
+        return f"({self.navigator.replay.run_id[-8:]} {label}) " if self._descent.depth else f"({label}) "
 
     def _welcome(self) -> None:
         replay = self.navigator.replay
@@ -131,7 +137,7 @@ class Session:
 
     def _show(self, outcome: Outcome) -> bool:
         """Show *outcome*; False when it ends the session."""
-        from agent_debug_replay import Quit
+        from agent_debug_replay import Quit, Where
 
         if self._as_json:
             from agent_stack._json import json_line
@@ -142,7 +148,16 @@ class Session:
             from agent_stack._render.replay_outcomes import render_outcome
 
             self._print(render_outcome(self.navigator, outcome, self._screen.width))
+            if isinstance(outcome, Where):
+                self._print(self._started())
         return not isinstance(outcome, Quit)
+
+    def _started(self) -> Iterable[Line]:
+        for child in self._descent.children():
+            line = (
+                Line("  ").add("↳ ", "note").add(f"started run {child.run_id}", "", self._screen.width - 20)
+            )
+            yield line.add("  (`in` goes there)", "dim")
 
     def _complain(self, error: StepLogError) -> None:
         if self._as_json:

@@ -320,6 +320,23 @@ class TestPrompt:
 
         assert list(_typed(lambda: "(1) ")) == ["s", "n"]
 
+    def test_goes_into_the_run_a_step_started(
+        self, cli: Cli, write_log: WriteLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_log("logs/main.jsonl", RUN_START, tool(1), run_id="main")
+        child = {**RUN_START, "agent": "helper", "parent_run_id": "main", "parent_step": 1}
+        write_log("logs/child.jsonl", child, tool(1, tool="grep"), run_id="child")
+
+        out = self.prompt(cli, monkeypatch, "bt\nin\nup\n", "logs", "main").out
+
+        assert out.splitlines()[3:] == [
+            "  ↳ started run child  (`in` goes there)",
+            "This is run child, started by step 1; `up` leads back.",
+            "▶     1 ● grep  → x                                                       1.0 ms",
+            "Back in run main.",
+            "▶     1 ● bash  → x                                                       1.0 ms",
+        ]
+
     def test_speaks_json(self, cli: Cli, logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         result = self.prompt(cli, monkeypatch, "n; p step\nbrek\n", logs, "aaaa0001", "--json")
 

@@ -123,6 +123,30 @@ class TestClaudeCode:
         assert state["totals"]["input_tokens"] == 8 + 52_959 + 118_997
 
 
+class TestSubagents:
+    """A session whose Task (record 5 of its file) started the subagent above, in a file of its own."""
+
+    SOURCE = CLAUDE_CODE / "codemie" / "turn-1.jsonl"
+
+    def test_into_the_subagent_to_its_failure_and_back_to_its_result(self, session: Any) -> None:
+        records = [json.loads(line) for line in self.SOURCE.read_text(encoding="utf-8").splitlines()]
+        (result,) = records[6]["message"]["content"]
+
+        commands = "until tool == 'Task'; where; in; catch error; c; p input.file_path; up; p tool_call_id; n"
+        code, told = session("claude-code", self.SOURCE, commands, "076f045d")
+
+        assert code == 1
+        task, _, entered, _, failed, path, back, call_id, following = told
+        assert task["row"]["name"] == "Task"
+        assert entered["run_id"] == f"{task['run_id']}-agent-a485154"
+        assert entered["row"]["name"] == "user_message"
+        assert (failed["run_id"], failed["row"]["name"]) == (entered["run_id"], "Read")
+        assert path["value"].endswith("src/agents/core/registry.ts")
+        assert (back["run_id"], back["row"]) == (task["run_id"], task["row"])
+        assert call_id["value"] == result["tool_use_id"]
+        assert following["row"]["type"] == "llm_call"
+
+
 class TestSweAgent:
     """GPT-4 on an issue of pydicom: it reproduces the bug, breaks the file three times, and mends it."""
 

@@ -51,7 +51,7 @@ def command(
 
     Exit status of -x: 0 no stop was hit, 1 a breakpoint, watch or catch point was, 2 it could not be done.
     """
-    from agent_debug_replay import CommandLineError, ExpressionError, Navigator, Replay
+    from agent_debug_replay import CommandLineError, Descent, ExpressionError, Replay
     from agent_stack._replay_session import Session
     from agent_stack._screen import Screen
 
@@ -60,8 +60,8 @@ def command(
     is_screen = not lines and not repl and not as_json and is_watched
     if is_screen and (shown := _on_screen(place, run_id)) is not None:
         return shown
-    with Replay.open(place, run_id) as replay:
-        session = Session(Navigator(replay), Screen(color), as_json=as_json)
+    with Replay.open(place, run_id) as replay, Descent(replay) as descent:
+        session = Session(descent, Screen(color), as_json=as_json)
         if not lines:
             return session.repl(sys.stdin)
         _remark_damage(replay, place)

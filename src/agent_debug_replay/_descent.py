@@ -1,0 +1,115 @@
+"""From a run into the runs its steps started, and out again.
+
+with Replay.open("logs") as replay, Descent(replay) as descent:
+    for command, outcome in descent.run("until tool == 'Task'; in; error; up"):
+        print(descent.navigator.replay.run_id, outcome)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from agent_debug_replay._child_runs import ChildRun, child_runs
+from agent_debug_replay._commands import Walk
+from agent_debug_replay._navigator import Navigator
+from agent_debug_replay._outcomes import Moved
+from agent_debug_replay._replay import Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent_debug_replay._commands import Command
+    from agent_debug_replay._outcomes import Outcome
+
+__all__ = ["Descent"]
+
+
+class Descent:
+    """A navigator for each run on the way down; commands are for the lowest.
+
+    Where there is no step below, ``in`` goes into the run that the step started, and ``up`` from a step
+    that is in no other leads back to that step; ``finish`` behind it. Stops, displays and the
+    text looked for are those of all of them; a breakpoint at a step is one of its run alone, as marks and
+    the history are. One thread at a time.
+
+    Args:
+        replay: The run to begin with; whoever opened it closes it.
+    """
+
+    def __init__(self, replay: Replay) -> None:
+        self._levels = [Navigator(replay)]
+        self._children: dict[tuple[str, int], list[ChildRun]] = {}
+
+    @property
+    def navigator(self) -> Navigator:
+        """That of the run the cursor is in."""
+        return self._levels[-1]
+
+    @property
+    def depth(self) -> int:
+        """How many runs were gone into."""
+        return len(self._levels) - 1
+
+    def close(self) -> None:
+        """Close the runs that were gone into."""
+        while self.depth:
+            self._levels.pop().replay.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def children(self) -> list[ChildRun]:
+        """Return the runs that the step at the cursor started."""
+        row, replay = self.navigator.row, self.navigator.replay
+        if row is None:
+            return []
+        key = (replay.run_id, replay.version)
+        if key not in self._children:
+            self._children = {key: child_runs(replay)}
+        inside = {navigator.replay.run_id for navigator in self._levels}  # a ring of parents has no end
+        return [each for each in self._children[key] if each.step == row.step and each.run_id not in inside]
+
+    def run(self, text: str) -> Iterator[tuple[Command, Outcome]]:
+        """Do the commands of *text*, as `Navigator.run`."""
+        from agent_debug_replay._grammar import parse_commands
+
+        commands = parse_commands(text)
+        return ((command, self.do(command)) for command in commands)
+
+    def do(self, command: Command) -> Outcome:
+        """Do one command, as `Navigator.do`."""
+        outcome = self.navigator.do(command)
+        if not isinstance(command, Walk) or not isinstance(outcome, Moved):
+            return outcome
+        is_in = command.move == ("out" if command.is_reverse else "in")
+        is_out = command.move == ("in" if command.is_reverse else "out")
+        if is_in and outcome.end == "nowhere" and (found := self.children()):
+            return self._enter(found)
+        if is_out and outcome.end == "nowhere" and not outcome.is_moved and self.depth:
+            return self._leave()
+        if command.move == "finish" and outcome.end in ("end", "nowhere") and self.depth:
+            back = self._leave()
+            if command.is_reverse:
+                return back
+            return replace(self.navigator.next(), message=back.message)
+        return outcome
+
+    def _enter(self, found: list[ChildRun]) -> Moved:
+        child, above = found[0], self.navigator
+        label = above.row.label if above.row is not None else "?"
+        replay = Replay.open(child.path, child.run_id)
+        self._levels.append(Navigator(replay, like=above))
+        others = f" It started {len(found) - 1} more." if len(found) > 1 else ""
+        message = f"This is run {child.run_id}, started by step {label}; `up` leads back.{others}"
+        at = self.navigator.position
+        return Moved(at, None, "arrived" if at is not None else "nowhere", (), message)
+
+    def _leave(self) -> Moved:
+        left = self._levels.pop().replay
+        left.close()
+        at = self.navigator.position
+        return Moved(at, None, "arrived", (), f"Back in run {self.navigator.replay.run_id}.")
