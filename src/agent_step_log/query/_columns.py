@@ -123,6 +123,8 @@ def typed_json(key: str) -> str:
             return f"CASE WHEN {is_whole} THEN TRY_CAST({raw} AS BIGINT) END"
         case "float":
             number = f"TRY_CAST({raw} AS DOUBLE)"
+            if key == "ts":
+                return number  # of a record it is finite
             return f"CASE WHEN isfinite({number}) THEN {number} END"
         case "bool":
             return f"CASE {raw} WHEN 'true' THEN true WHEN 'false' THEN false END"

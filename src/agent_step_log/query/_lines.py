@@ -1,11 +1,9 @@
 """The lines of the files, as the views stand on them.
 
-    inside.lines    one row to a line
-        names       VARCHAR, already typed (`NAMES`); of `run_id` and `type` only strings count
-        others      raw JSON; only the keys a query needs are taken out of a line
-        is_named    whether `run_id` is a string
-        is_typed    whether `type` is one
-        _file       what the engine read it from
+    inside.lines        one row to a line: names as VARCHAR, the rest as raw JSON; only the keys named
+    inside.is_run_id    of a row of it: whether `run_id` is a string
+    inside.is_type      and whether `type` is one
+    inside.typed        its columns, with names of the wrong type left out (`NAMES`)
 
 The engine reads a name as text several times as fast as it gives it back as JSON. But then a string looks
 like the number or the list that is written with the same characters, and those are no names. So as long
@@ -22,12 +20,15 @@ from enum import StrEnum
 
 from agent_step_log.query._columns import KEYS, NAMES, typed_json
 
-__all__ = ["LINES", "Need", "missing", "with_lines"]
+__all__ = ["IS_RUN_ID", "IS_TYPE", "LINES", "TYPED", "Need", "is_plain_text", "missing", "with_lines"]
 
-LINES = "inside.lines"  # as SQL has it before `with_lines`
+# As SQL has them before `with_lines`.
+LINES = "inside.lines"
+TYPED = "inside.typed"
+IS_RUN_ID, IS_TYPE = "inside.is_run_id", "inside.is_type"
 
-_HEADS = {"run_id": "is_named", "type": "is_typed"}  # no record without these strings
-_WORD = re.compile(r'"\w+"|\w+')
+_HEADS = ("run_id", "type")  # no record without these strings
+_QUOTED = re.compile(r'"(\w+)"')
 
 
 class Need(StrEnum):
@@ -48,43 +49,45 @@ def missing(need: Need, type_: str = "BOOLEAN", of: str = "run_id") -> str:
 
 
 def with_lines(sql: str, *, object_bytes: int, exact: bool) -> str:
-    """Return *sql* with a reading of the lines for `inside.lines`: of the keys it names in double quotes.
+    """Return *sql* with a reading of the lines for `LINES`: of the keys it names in double quotes.
 
     With every fault an error: a line that is no JSON, and one with a key twice that is asked for.
     """
-    words = set(_WORD.findall(sql))
-    keys = [key for key in KEYS if f'"{key}"' in words or key == "run_id"]
-    columns = ", ".join(f"{key}: '{'VARCHAR' if key in NAMES and not exact else 'JSON'}'" for key in keys)
-    taken = [f'{_taken(key, exact=exact)} AS "{key}"' for key in keys]
-    taken += [f"{_is_text(key, exact=exact)} AS {name}" for key, name in _HEADS.items() if name in words]
+    words = set(_QUOTED.findall(sql))
+    keys = [key for key in KEYS if key in words or key == "run_id"]
+    names = [key for key in keys if key in NAMES]
+    columns = ", ".join(f"{key}: '{'VARCHAR' if key in names and not exact else 'JSON'}'" for key in keys)
     lines = (
-        f"(SELECT {', '.join(taken)}, _file FROM read_json(getvariable('_files'), "
+        "read_json(getvariable('_files'), "
         "format = 'newline_delimited', filename = '_file', hive_partitioning = false, "
-        f"maximum_object_size = {object_bytes}, columns = {{{columns}}}))"
+        f"maximum_object_size = {object_bytes}, columns = {{{columns}}})"
     )
-    return sql.replace(LINES, lines)
-
-
-def _taken(key: str, *, exact: bool) -> str:
-    each = f'"{key}"'
-    if key not in NAMES:
-        return each
+    typed = "*"
     if exact:
-        return _string(key) if key in _HEADS else typed_json(key)
-    if key in _HEADS:
-        return each  # looked at by itself
-    odd = missing(Need.EXACT, "VARCHAR", key)
-    return f"CASE WHEN {_is_plain(key)} THEN {each} WHEN {_is_odd(key)} THEN {odd} ELSE {each} END"
+        exactly = ", ".join(
+            f'{_string(key) if key in _HEADS else typed_json(key)} AS "{key}"' for key in names
+        )
+        lines = f"(SELECT * REPLACE ({exactly}) FROM {lines})"
+    elif surely := ", ".join(f'{_sure(key)} AS "{key}"' for key in names if key not in _HEADS):
+        typed = f"* REPLACE ({surely})"
+    for key, is_text in ((key, f"inside.is_{key}") for key in _HEADS):
+        sql = sql.replace(is_text, f'"{key}" IS NOT NULL' if exact else _is_surely_text(key))
+    return sql.replace(TYPED, typed).replace(LINES, lines)
 
 
-def _is_text(key: str, *, exact: bool) -> str:
-    each = f'"{key}"'
-    if exact:
-        return f"starts_with({each}::VARCHAR, '\"')"
-    is_number = f"{each} < ':' AND TRY_CAST({each} AS DOUBLE) IS NOT NULL"
-    odd = missing(Need.EXACT, of=key)
+def _sure(key: str) -> str:
+    each, odd = f'"{key}"', missing(Need.EXACT, "VARCHAR", key)
     return (
-        f"CASE WHEN {_is_plain(key)} THEN true WHEN {is_number} OR {_is_odd(key)} THEN {odd} "
+        f"CASE WHEN {each} IS NULL THEN NULL WHEN {is_plain_text(key)} THEN {each} "
+        f"WHEN {_is_odd(key)} THEN {odd} ELSE {each} END"
+    )
+
+
+def _is_surely_text(key: str) -> str:
+    each, odd = f'"{key}"', missing(Need.EXACT, of=key)
+    is_number = f"{each} < ':' AND TRY_CAST({each} AS DOUBLE) IS NOT NULL"
+    return (
+        f"CASE WHEN {is_plain_text(key)} THEN true WHEN {is_number} OR {_is_odd(key)} THEN {odd} "
         f"ELSE {each} IS NOT NULL END"
     )
 
@@ -93,7 +96,7 @@ def _string(key: str) -> str:
     return f'CASE WHEN starts_with("{key}"::VARCHAR, \'"\') THEN json_extract_string("{key}", \'$\') END'
 
 
-def _is_plain(key: str) -> str:
+def is_plain_text(key: str) -> str:
     """Return SQL for whether a text begins with a small letter and is no word of JSON: most do."""
     # No OR, no IN: of those the engine makes sorted selections and joins.
     each = f'"{key}"'

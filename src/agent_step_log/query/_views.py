@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from agent_step_log.limits import MAX_TOKENS
 from agent_step_log.query._columns import KEYS, NAMES, VIEWS, typed, typed_json
-from agent_step_log.query._lines import LINES, Need, missing
+from agent_step_log.query._lines import IS_RUN_ID, IS_TYPE, LINES, TYPED, Need, is_plain_text, missing
 from agent_step_log.query._zone import day_of
 
 if TYPE_CHECKING:
@@ -43,13 +43,16 @@ def _lines(condition: str, taken: str = "*", *, any_type: bool = True) -> str:
 
     Not *any_type*: it names the types they have.
     """
-    # In one CASE: of conditions joined by AND the engine chooses the order.
-    is_record = f"is_typed AND {_IS_RECORD}" if any_type else _IS_RECORD
+    # In one CASE: of conditions joined by AND the engine chooses the order. First what nearly every
+    # record is, and soon seen to be; the rest is looked at closely.
+    is_plain = f"{is_plain_text('type')} AND \"type\" <> 'run_start' AND " if any_type else ""
+    is_record = f"{IS_TYPE} AND {_IS_RECORD}" if any_type else _IS_RECORD
     return (
-        f"SELECT {taken} FROM {LINES} "
-        f"WHERE CASE WHEN \"type\" = 'run_start' AND ({typed('format')}) > 1 "
+        f"SELECT {taken} FROM (SELECT {TYPED} FROM {LINES} "
+        f"WHERE CASE WHEN {is_plain}({condition}) AND {_IS_PLAIN_RECORD} THEN true "
+        f"WHEN \"type\" = 'run_start' AND ({typed('format')}) > 1 "
         f"THEN {missing(Need.LATER_FORMAT)} IS NULL "
-        f"WHEN {condition} THEN {is_record} ELSE false END"
+        f"WHEN {condition} THEN {is_record} ELSE false END)"
     )
 
 
@@ -73,19 +76,12 @@ def faulty() -> str:
     )
 
 
-def _is_number() -> str:
-    """Return SQL for whether a line has the numbers every record has."""
-    step, ts = '"step"::VARCHAR', '"ts"::VARCHAR'
-    # Nearly every number is a plain one, and soon seen to be one; the rest is looked at closely.
-    plain_step = f"TRY_CAST({step} AS UBIGINT) IS NOT NULL AND NOT contains({step}, '.')"
-    plain_ts = f"{ts} >= '0' AND {ts} < ':' AND NOT contains({ts}, 'e') AND len({ts}) < 300"
-    return (
-        f"CASE WHEN {plain_step} THEN true ELSE regexp_full_match({step}, '-?[0-9]+') END "
-        f"AND CASE WHEN {plain_ts} THEN true ELSE isfinite(TRY_CAST({ts} AS DOUBLE)) END"
-    )
-
-
-_IS_RECORD = f"is_named AND {_is_number()}"
+_STEP, _TS = '"step"::VARCHAR', '"ts"::VARCHAR'
+_IS_PLAIN_RECORD = (
+    f"{is_plain_text('run_id')} AND TRY_CAST({_STEP} AS UBIGINT) IS NOT NULL AND NOT contains({_STEP}, '.') "
+    f"AND {_TS} >= '0' AND {_TS} < ':' AND NOT contains({_TS}, 'e') AND len({_TS}) < 300"
+)
+_IS_RECORD = f"{IS_RUN_ID} AND regexp_full_match({_STEP}, '-?[0-9]+') AND isfinite(TRY_CAST({_TS} AS DOUBLE))"
 
 
 def _is_type(*types: str) -> str:
