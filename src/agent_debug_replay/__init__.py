@@ -10,6 +10,7 @@ from agent_debug_replay._commands import (
     AddWatch,
     AtPlace,
     Command,
+    CompareSteps,
     Find,
     Go,
     GoMark,
@@ -35,6 +36,7 @@ from agent_debug_replay._failures import RunFailure, find_failures
 from agent_debug_replay._grammar import TOPICS, Topic, parse_commands
 from agent_debug_replay._navigator import Navigator
 from agent_debug_replay._outcomes import (
+    Changes,
     Context,
     Files,
     Help,
@@ -70,8 +72,10 @@ __all__ = [
     "AddWatch",
     "AtPlace",
     "Change",
+    "Changes",
     "Command",
     "CommandLineError",
+    "CompareSteps",
     "Condition",
     "Context",
     "ContextSize",

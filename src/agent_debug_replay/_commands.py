@@ -15,6 +15,7 @@ __all__ = [
     "AddWatch",
     "AtPlace",
     "Command",
+    "CompareSteps",
     "Find",
     "Go",
     "GoMark",
@@ -189,10 +190,19 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Show:
-    """Show what the session has: its stops, its marks, help on a topic, what `display` keeps; or end it."""
+class CompareSteps:
+    """Tell what differs between a step and that at the cursor; None: the one before of its type and name."""
 
-    what: Literal["stops", "marks", "help", "displays", "undisplay", "quit"]
+    target: Target | None = None
+
+
+@dataclass(frozen=True)
+class Show:
+    """Show what the session has: its stops, its marks, help on a topic, what `display` keeps, the command
+    line that leads here; or end it.
+    """
+
+    what: Literal["stops", "marks", "help", "displays", "undisplay", "command", "quit"]
     topic: str = ""
 
 
@@ -210,5 +220,6 @@ Command: TypeAlias = (
     | Print
     | Tabulate
     | Look
+    | CompareSteps
     | Show
 )

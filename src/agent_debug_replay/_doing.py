@@ -10,6 +10,7 @@ from agent_debug_replay._commands import (
     AddCatch,
     AddWatch,
     Command,
+    CompareSteps,
     Find,
     Go,
     GoMark,
@@ -58,6 +59,8 @@ def do(navigator: Navigator, command: Command) -> Outcome:
         return _print(navigator, command)
     if isinstance(command, Tabulate):
         return navigator.tabulate(command.expressions, command.condition)
+    if isinstance(command, CompareSteps):
+        return navigator.changes(command.target)
     return _look(navigator, command) if isinstance(command, Look) else _show(navigator, command)
 
 
@@ -112,6 +115,8 @@ def _show(navigator: Navigator, show: Show) -> Outcome:
         return Help(show.topic)
     if show.what == "quit":
         return Quit()
+    if show.what == "command":
+        return Note(navigator.command_line())
     if show.what == "undisplay":
         navigator.drop_displays()
         return Note("Nothing is shown after moves now.")

@@ -18,6 +18,7 @@ from agent_debug_replay._commands import (
     AddWatch,
     AtPlace,
     Command,
+    CompareSteps,
     Find,
     Go,
     GoMark,
@@ -101,6 +102,13 @@ TOPICS: tuple[Topic, ...] = (
         "look",
     ),
     Topic(("wire",), "[req | resp | sse] [--full]", "", "the exchange on the tape", "look"),
+    Topic(
+        ("diff",),
+        "[STEP]",
+        "",
+        "what differs between a step and this one; alone: the one before of its type and name",
+        "look",
+    ),
     Topic(("files",), "", "", "files touched so far", "look"),
     Topic(("state",), "", "", "totals, files, context and last error so far", "look"),
     Topic(("display",), "[EXPR]", "", "print it after every move; alone: those there are", "look"),
@@ -113,6 +121,7 @@ TOPICS: tuple[Topic, ...] = (
         "look",
     ),
     Topic(("marks",), "", "", "the marks there are", "look"),
+    Topic(("cmd",), "", "", "the command line that opens this run at this step", "session"),
     Topic(("help", "h"), "[COMMAND | fields]", "", "this", "session"),
     Topic(("quit", "q"), "", "", "leave", "session"),
 )
@@ -382,6 +391,9 @@ class _Line:
             raise self._wrong("wire takes req, resp or sse, and --full")
         return Look("wire", part=parts[part], is_whole="--full" in words)
 
+    def diff(self, _name: str, _is_reverse: bool) -> Command:
+        return CompareSteps(None if self._rest in ("", "-p") else self._target())
+
     def look(self, name: str, _is_reverse: bool) -> Command:
         self._nothing()
         return Look(name)  # type: ignore[arg-type]  # files, state
@@ -394,6 +406,8 @@ class _Line:
         if name == "help":
             return Show("help", self._rest)
         self._nothing()
+        if name == "cmd":
+            return Show("command")
         return Show(name)  # type: ignore[arg-type]  # marks, undisplay, quit
 
     # -- pieces -------------------------------------------------------------------
@@ -489,8 +503,9 @@ _HANDLERS: dict[str, Callable[[_Line, str, bool], Command]] = {
     "where": _Line.where,
     "ctx": _Line.ctx,
     "wire": _Line.wire,
+    "diff": _Line.diff,
     **dict.fromkeys(("files", "state"), _Line.look),
-    **dict.fromkeys(("info", "help", "marks", "undisplay", "quit"), _Line.show),
+    **dict.fromkeys(("info", "help", "marks", "undisplay", "cmd", "quit"), _Line.show),
 }
 
 

@@ -15,6 +15,7 @@ from agent_debug_replay._commands import AddBreak, AddCatch, AddWatch, Target
 from agent_debug_replay._expr import MISSING, Expression
 from agent_debug_replay._looking import why_no_exchange
 from agent_debug_replay._outcomes import (
+    Changes,
     Context,
     Files,
     Hit,
@@ -621,6 +622,39 @@ class Navigator:
         exchange = self.replay.exchange(call)
         message = why_no_exchange(self.replay, call) if exchange is None else ""
         return Wire(self.replay.row(call), exchange, part, message=message)
+
+    def changes(self, target: Target | None = None) -> Changes:
+        """Return what differs between a step and the one at the cursor.
+
+        Args:
+            target: The step to compare with. Default: the one before of the same type and name.
+        """
+        from agent_debug_replay._step_changes import step_changes
+
+        at = self.position
+        if at is None:
+            return Changes(None, None, (), self._nowhere().message)
+        if target is not None:
+            before, why = self._row_of(target)
+        else:
+            table = self.replay.table
+            kind, name = table.kind[at], table.name[at]
+            before = self._scan(at, -1, lambda row: table.name[row] == name and table.kind[row] == kind)
+            before, why = (
+                (None if before < 0 else before),
+                "There is no earlier step of the same type and name.",
+            )
+        if before is None:
+            return Changes(None, self.replay.row(at), (), why)
+        return step_changes(self.replay, before, at)
+
+    def command_line(self) -> str:
+        """Return the command that opens this run at this step."""
+        import shlex
+
+        words = ["agent-step-log", "replay", str(self.replay.source), self.replay.run_id]
+        where = f"goto {self._key}" if self.position is not None and self._key is not None else "list"
+        return f"{shlex.join(words)} -x {shlex.quote(where)}"
 
     def files(self) -> Files:
         """Return the files touched up to the cursor."""

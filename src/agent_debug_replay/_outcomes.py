@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from agent_debug_replay._context import FileTouch, Message, State
+    from agent_debug_replay._diff_fields import FieldChange
     from agent_debug_replay._rows import StepRow
     from agenttap import TapedExchange
 
 __all__ = [
+    "Changes",
     "Context",
     "Files",
     "Help",
@@ -182,6 +184,22 @@ class Wire:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """What differs between two steps.
+
+    Attributes:
+        before, after: The steps; None where there is no such step.
+        changes: Field by field, at most 1,000.
+        message: One sentence when they were not compared.
+    """
+
+    before: StepRow | None
+    after: StepRow | None
+    changes: tuple[FieldChange, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Files:
     """The files that steps up to the cursor named, in the order they were named last."""
 
@@ -244,6 +262,7 @@ Outcome: TypeAlias = (
     | Where
     | Context
     | Wire
+    | Changes
     | Files
     | Tabulated
     | StateShown

@@ -49,6 +49,17 @@ def outcome_dict(navigator: Navigator, outcome: Outcome) -> dict[str, Any]:
         return _context_dict(outcome)
     if isinstance(outcome, replay.Wire):
         return _wire_dict(outcome)
+    if isinstance(outcome, replay.Changes):
+        before, after = (
+            row_dict(row) if row is not None else None for row in (outcome.before, outcome.after)
+        )
+        return {
+            "outcome": "changes",
+            "before": before,
+            "after": after,
+            "changes": [asdict(change) for change in outcome.changes],
+            "message": outcome.message,
+        }
     if isinstance(outcome, replay.Files):
         return {"outcome": "files", "files": [asdict(touch) for touch in outcome.files]}
     if isinstance(outcome, replay.Marks):

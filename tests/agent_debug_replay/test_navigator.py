@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_debug_replay import MISSING, Moved, Navigator, Replay, ReplayError, Target
+from agent_debug_replay import MISSING, Changes, Moved, Navigator, Note, Replay, ReplayError, Target
 from agent_step_log import read_run
 from tests.agent_debug_replay.replay_logs import T0, agent, begun, event, line, llm, runs, start, tool, write
 
@@ -443,3 +443,59 @@ class TestTables:
             (5, ("broken", MISSING)),
             (9, (MISSING, "m-2")),
         ]
+
+
+class TestCompareSteps:
+    @pytest.fixture
+    def compared(self, tmp_path: Path) -> Iterator[Navigator]:
+        path = write(
+            tmp_path / "run.jsonl",
+            start(),
+            tool(1, 1, input={"command": "make"}, output="2 failed", duration_ms=50.0),
+            llm(2, 2),
+            tool(3, 3, tool="read"),
+            tool(4, 4, input={"command": "make -k"}, output=None, error="killed", duration_ms=70.0),
+            tool(5, 5, tool="big", output="x" * 5_000_000),
+            tool(6, 6, tool="big"),
+        )
+        with Replay.open(path) as replay:
+            yield Navigator(replay)
+
+    def test_with_the_one_before_of_the_same_name(self, compared: Navigator) -> None:
+        compared.seek(Target("step", 4))
+        found = compared.changes()
+        assert (found.before and found.before.step, found.after and found.after.step) == (1, 4)
+        assert [(change.path, change.kind, change.before, change.after) for change in found.changes] == [
+            ("input.command", "changed", "make", "make -k"),
+            ("output", "removed", "2 failed", None),
+            ("status", "changed", "ok", "error"),
+            ("duration_ms", "changed", 50.0, 70.0),
+            ("error", "added", None, "killed"),
+        ]
+
+    def test_with_any_other_step(self, compared: Navigator) -> None:
+        for text in ("diff 3", "diff -p"):
+            ((_, found),) = compared.run(f"{text}")
+            assert isinstance(found, Changes)
+        ((_, _), (_, found)) = compared.run("4; diff 3")
+        assert isinstance(found, Changes)
+        assert (found.before and found.before.step, found.message) == (3, "")
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("1; diff", "There is no earlier step of the same type and name."),
+            ("1; diff 99", "There is no step 99; the last one is 6."),
+            ("6; diff", "Step 5 is 5,000,1"),
+        ],
+    )
+    def test_that_cannot_be_compared_says_why(self, compared: Navigator, text: str, message: str) -> None:
+        *_, (_, found) = compared.run(text)
+        assert isinstance(found, Changes)
+        assert found.message.startswith(message)
+        assert found.changes == ()
+
+    def test_the_command_line_that_leads_here(self, compared: Navigator) -> None:
+        *_, (_, told) = compared.run("4; cmd")
+        assert isinstance(told, Note)
+        assert told.text == f"agent-step-log replay {compared.replay.source} run-a -x 'goto 4'"

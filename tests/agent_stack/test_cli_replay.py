@@ -154,7 +154,8 @@ class TestBatch:
             "n; rn; s; rs; in; up; fin; until error; goto 4; turn; peer; e; back; forward; /read; ?read;"
             "mark a; 'a; marks; break at tool if ms > 1ms; tbreak 3; watch model; catch gap 5s; ignore 1 1;"
             "cond 1; disable; enable; info; c; rc; delete; info; p tool; pp input; log tool, ms; list; bt;"
-            "ctx; ctx -d --full; wire; wire resp; wire sse; files; state; display ms; display; n; undisplay;"
+            "ctx; ctx -d --full; diff; diff 3; cmd;"
+            "wire; wire resp; wire sse; files; state; display ms; display; n; undisplay;"
             "help; help fields; help catch; help zz; q; n"
         )
         words = cli("replay", logs, "aaaa0001", "-x", lines)
@@ -175,11 +176,32 @@ class TestBatch:
                 "where",
                 "context",
                 "wire",
+                "changes",
                 "files",
                 "state",
             ),
             *("note", "help", "quit"),
         }
+
+    def test_shows_what_differs_between_two_steps(self, cli: Cli, write_log: WriteLog) -> None:
+        first = tool(1, input={"command": "make a"}, output="2 of 9 failed")
+        path = write_log(
+            "run.jsonl", RUN_START, first, tool(2, input={"command": "make b"}, output="9 passed")
+        )
+
+        out = cli("replay", path, "-x", "2; diff; 1; diff", columns=60).out
+
+        assert [line.strip() for line in out.splitlines()[1:]] == [
+            "step 1 → 2  bash",
+            "input.command",
+            "- make a",
+            "+ make b",
+            "output",
+            "- 2 of 9 failed",
+            "+ 9 passed",
+            '▶     1 ● bash  command="make a"  → 2 of 9 failed     1.0 ms',
+            "There is no earlier step of the same type and name.",
+        ]
 
     def test_shows_the_wire(self, cli: Cli, logs: Path) -> None:
         write_tape(logs, *({**each, "step": 2} if "step" in each else each for each in whole_run()[1:2]))

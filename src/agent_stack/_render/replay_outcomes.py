@@ -60,6 +60,10 @@ def render_outcome(navigator: Navigator, outcome: Outcome, width: int) -> Iterat
         yield from _context(outcome, width)
     elif isinstance(outcome, replay.Wire):
         yield from _wire(outcome, width)
+    elif isinstance(outcome, replay.Changes):
+        from agent_stack._render.replay_changes import render_changes
+
+        yield from render_changes(outcome, width)
     elif isinstance(outcome, replay.Files):
         yield from _files(navigator, outcome, width)
     elif isinstance(outcome, replay.StateShown):
@@ -71,7 +75,8 @@ def render_outcome(navigator: Navigator, outcome: Outcome, width: int) -> Iterat
 
         yield from render_help(outcome.topic, width)
     elif isinstance(outcome, replay.Note):
-        yield Line().add(outcome.text, "dim", width)
+        # A command line to copy is of no use cut.
+        yield Line().add(outcome.text, "dim", max(width, 4_000))
 
 
 def _moved(navigator: Navigator, moved: Moved, width: int) -> Iterator[Line]:
