@@ -333,6 +333,23 @@ class TestInspect:
         assert told[5]["row"]["step"] - told[1]["row"]["step"] == 2
         assert told[6]["value"] == [{"type": "text", "text": "ok"}]
 
+    def test_every_failing_tool_in_its_kind(self, session: Any) -> None:
+        source = TRAJECTORIES / "log_tool_call_error.json"
+        failed = [message["error"] for message in loaded(source)["samples"][0]["messages"]]
+
+        code, (_, last, kind, _, first, table) = session(
+            "trajectory",
+            source,
+            "catch error; goto end; p error_type; rc; p error_type; log error_type, error if error",
+        )
+
+        assert code == 1
+        assert last["row"]["name"] == "bash"
+        assert kind["value"] == failed[-1]["type"] == "output_limit"
+        assert first["value"] == failed[-2]["type"] == "unknown"
+        assert column(table) == [each["type"] for each in failed]
+        assert column(table, 1) == [each["message"] for each in failed]
+
     def test_a_grader_saw_what_it_was_sent_and_not_the_dialogue(self, session: Any) -> None:
         (source,) = TRAJECTORIES.glob("2024-11-05*.json")
         sample = loaded(source)["samples"][0]

@@ -223,8 +223,11 @@ class _Sample:
                 )
             elif role == "tool":
                 error, kind = _error(message.get("error") or message.get("tool_error"))
-                name = as_name(message.get("tool_call_id"))
-                self.found.result(name, content, error=error, error_type=kind)
+                name, tool = as_name(message.get("tool_call_id")), as_name(message.get("function"))
+                if tool is None:
+                    self.found.result(name, content, error=error, error_type=kind)
+                else:  # what asked for it may have been cut off, and with it what it was given
+                    self.found.used(Asked(tool, None, name), content, error=error, error_type=kind)
             else:
                 self.found.said(role, content)
 

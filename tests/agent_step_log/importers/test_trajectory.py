@@ -270,8 +270,12 @@ class TestInspect:
         assert [step.status for step in done.steps("llm_call")].count("error") == 2
 
     def test_without_events_the_messages_are_taken(self, imported: Any) -> None:
-        events = [step.record.data for step in imported("log_tool_call_error.json").steps("event")]
-        assert [data["error"] for data in events].count("...") == 10
+        tools = [step.record for step in imported("log_tool_call_error.json").steps("tool_call")]
+        assert [record.error for record in tools].count("...") == 10
+        assert [(record.tool, record.input, record.error_type) for record in tools[:2]] == [
+            ("bash", None, "parsing"),
+            ("bash", None, "timeout"),
+        ]
 
     def test_tokens_read_from_a_cache_are_counted_once(self, tmp_path: Path) -> None:
         def event(total: int) -> dict[str, Any]:
