@@ -49,10 +49,23 @@ def _lines(condition: str, taken: str = "*", *, any_type: bool = True) -> str:
     is_record = f"{IS_TYPE} AND {_IS_RECORD}" if any_type else _IS_RECORD
     return (
         f"SELECT {taken} FROM (SELECT {TYPED} FROM {LINES} "
-        f"WHERE CASE WHEN {is_plain}({condition}) AND {_IS_PLAIN_RECORD} THEN true "
-        f"WHEN \"type\" = 'run_start' AND ({typed('format')}) > 1 "
-        f"THEN {missing(Need.LATER_FORMAT)} IS NULL "
-        f"WHEN {condition} THEN {is_record} ELSE false END)"
+        f"WHERE CASE WHEN {is_plain}({condition}) AND {_IS_PLAIN_RECORD} AND {_IS_PLAIN_TIME} THEN true "
+        f"WHEN {_IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
+        f"WHEN {condition} THEN {is_record} AND isfinite({typed('ts')}) ELSE false END)"
+    )
+
+
+def _timed_records() -> str:
+    """Return SQL for every record, with its `ts` as `_ts`: made into a number once, as that takes a while."""
+    # The column nobody asks for keeps the engine from making the number where it is looked at, and again
+    # where it is shown.
+    lines = f"(SELECT *, {typed('ts')} AS _ts, {missing(Need.COLUMNS)} AS _apart FROM {LINES})"
+    is_plain = f"{is_plain_text('type')} AND \"type\" <> 'run_start' AND {_IS_PLAIN_RECORD}"
+    return (
+        f"SELECT * EXCLUDE (_apart) FROM (SELECT {TYPED} FROM {lines} "
+        f"WHERE CASE WHEN {is_plain} AND isfinite(_ts) THEN true "
+        f"WHEN {_IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
+        f"ELSE {IS_TYPE} AND {_IS_RECORD} AND isfinite(_ts) END)"
     )
 
 
@@ -78,10 +91,11 @@ def faulty() -> str:
 
 _STEP, _TS = '"step"::VARCHAR', '"ts"::VARCHAR'
 _IS_PLAIN_RECORD = (
-    f"{is_plain_text('run_id')} AND TRY_CAST({_STEP} AS UBIGINT) IS NOT NULL AND NOT contains({_STEP}, '.') "
-    f"AND {_TS} >= '0' AND {_TS} < ':' AND NOT contains({_TS}, 'e') AND len({_TS}) < 300"
+    f"{is_plain_text('run_id')} AND TRY_CAST({_STEP} AS UBIGINT) IS NOT NULL AND NOT contains({_STEP}, '.')"
 )
-_IS_RECORD = f"{IS_RUN_ID} AND regexp_full_match({_STEP}, '-?[0-9]+') AND isfinite(TRY_CAST({_TS} AS DOUBLE))"
+_IS_PLAIN_TIME = f"{_TS} >= '0' AND {_TS} < ':' AND NOT contains({_TS}, 'e') AND len({_TS}) < 300"
+_IS_RECORD = f"{IS_RUN_ID} AND regexp_full_match({_STEP}, '-?[0-9]+')"
+_IS_LATER_FORMAT = f"\"type\" = 'run_start' AND ({typed('format')}) > 1"
 
 
 def _is_type(*types: str) -> str:
@@ -112,7 +126,7 @@ def open_table() -> tuple[str, ...]:
 
 def headers_table() -> tuple[str, ...]:
     """Return SQL that fills `inside.headers`."""
-    taken = ", ".join(f"arg_min_null({typed(key)}, {_HEADER_ORDER})" for key in _HEADER_KEYS)
+    taken = ", ".join(f"arg_min_null({typed(key)}, {_header_order(typed('ts'))})" for key in _HEADER_KEYS)
     starts = _lines(_is_type("run_start"), any_type=False)
     return (
         "DELETE FROM inside.headers",
@@ -132,8 +146,11 @@ def tables() -> tuple[str, ...]:
 
 
 _HEADER_KEYS = ("task_type", "environment", "agent_version")
-# The run's own header is that of the process that made the file, which has no writer; of several the first.
-_HEADER_ORDER = f'({typed("ts")}) + CASE WHEN "writer" IS NULL THEN 0 ELSE 1e12 END'
+
+
+def _header_order(ts: str) -> str:
+    # The run's own is that of the process that made the file, which has no writer; of several the first.
+    return f'{ts} + CASE WHEN "writer" IS NULL THEN 0 ELSE 1e12 END'
 
 
 def view(name: str, met: set[Need], silent_s: float, wanted: set[str] | None = None) -> str:
@@ -253,7 +270,7 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
     )
 
     def head(key: str, value: str | None = None) -> str:
-        return f"arg_min_null({value or typed(key)}, {_HEADER_ORDER}) FILTER ({starts})"
+        return f"arg_min_null({value or typed(key)}, {_header_order('_ts')}) FILTER ({starts})"
 
     def tokens(key: str) -> str:
         # A count that cannot be is nobody's usage; `verify` names it.
@@ -269,7 +286,7 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
     # Nearly every run is the work of one process, which has no writer. What that one wrote is kept apart,
     # as lists take the engine longer than all else here.
     end = ", ".join(
-        [f"ts: {typed('ts')}", f"w: {typed('writer')}", f"status: coalesce({typed('status')}, 'ok')"]
+        ["ts: _ts", f"w: {typed('writer')}", f"status: coalesce({typed('status')}, 'ok')"]
         + [f"{name}: {typed(name)}" for name in whys]
     )
     fate = f"CASE WHEN {starts} THEN {_fate(met)} END"
@@ -284,8 +301,8 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         "parent_run_id": head("parent_run_id"),
         "parent_step": head("parent_step"),
         "forked_from": head("forked_from"),
-        "started_at": f"min({typed('ts')})",
-        "ended_at": f"max({typed('ts')})",
+        "started_at": "min(_ts)",
+        "ended_at": "max(_ts)",
         "begun_steps": f"sum(CASE WHEN {calls} THEN 1 ELSE {begun} END)",
         "llm_calls": f"count(*) FILTER ({model})",
         "tool_calls": f"count(*) FILTER ({_is_type('tool_call')})",
@@ -305,11 +322,11 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         f"AND ({typed('model')}) IS NOT NULL))",
         "tools": f"list_sort(list(DISTINCT {typed('tool')}) FILTER ({_is_type('tool_call')} "
         f"AND ({typed('tool')}) IS NOT NULL))",
-        "path": f"arg_min({_PATH}, {typed('ts')})",
+        "path": f"arg_min({_PATH}, _ts)",
         "process": head("process"),
         "own_fate": f"max({fate}) FILTER ({starts} AND {own})",
-        "own_end": f"arg_max({{{end}}}, {typed('ts')}) FILTER ({ends} AND {own})",
-        "other_heads": f"list({{ts: {typed('ts')}, w: {typed('writer')}, fate: {fate}}}) "
+        "own_end": f"arg_max({{{end}}}, _ts) FILTER ({ends} AND {own})",
+        "other_heads": f"list({{ts: _ts, w: {typed('writer')}, fate: {fate}}}) "
         f"FILTER ({starts} AND NOT {own})",
         "other_ends": f"list({{{end}}}) FILTER ({ends} AND NOT {own})",
     }
@@ -343,7 +360,7 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         ended = f", {_ENDED} AS ended"
         used |= _words(ended)
     taken = ", ".join(f"{value} AS {name}" for name, value in aggregate.items() if name in used)
-    runs = f'SELECT {taken} FROM ({_lines("true")}) GROUP BY "run_id"'
+    runs = f'SELECT {taken} FROM ({_timed_records()}) GROUP BY "run_id"'
     if "open_steps" in used:
         runs = f"FROM ({runs}) LEFT JOIN ({_OPEN_STEPS}) USING (run_id)"
     return f'CREATE OR REPLACE TEMP VIEW "runs" AS SELECT {columns} FROM (SELECT *{ended} FROM ({runs}))'
