@@ -128,62 +128,74 @@ class Digest:
         self.columns = {name: Column(name, is_whole=True) for name in TOKENS}
         self.columns |= {name: Column("duration_ms", is_whole=False) for name in ("llm_ms", "tool_ms")}
         self._of_calls = [column for name, column in self.columns.items() if name != "tool_ms"]
+        self._of_tools = [self.columns["tool_ms"]]
         self._places: list[int] = []  # of all but `columns`, which have places of their own
         self._calls: list[int] = []
         self._tools: list[int] = []
 
     def add(self, ended: list[Record], begun: list[Record | None], places: list[int]) -> None:
         """Take the endings of some steps at *places*, with their beginnings."""
-        types = [record.type for record in ended]
+        of_kind = self.add_keys(ended, begun, places)
         self.errors += [
             place
-            for record, kind, place in zip(ended, types, places, strict=True)
-            if record.error is not None and kind != "event"
+            for record, place in zip(ended, places, strict=True)
+            if record.error is not None and record.type != "event"
         ]
-        self.add_keys(ended, begun, places)
-        calls = [record for record, kind in zip(ended, types, strict=True) if kind == "llm_call"]
-        tools = [record for record, kind in zip(ended, types, strict=True) if kind == "tool_call"]
-        if calls:
-            self._add_figures(self._of_calls, calls)
-            self._calls += [place for place, kind in zip(places, types, strict=True) if kind == "llm_call"]
-        if tools:
-            self._add_figures([self.columns["tool_ms"]], tools)
-            self._tools += [place for place, kind in zip(places, types, strict=True) if kind == "tool_call"]
+        for kind, columns, at in (
+            ("llm_call", self._of_calls, self._calls),
+            ("tool_call", self._of_tools, self._tools),
+        ):
+            numbers = of_kind.get(kind)
+            if not numbers:
+                continue
+            first = len(at)
+            at += [places[number] for number in numbers]
+            records = [ended[number] for number in numbers]
+            bounded = [
+                (number, record.bounds) for number, record in enumerate(records, first) if record.bounds
+            ]
+            for column in columns:
+                column.add(records)
+                for number, bounds in bounded:
+                    column.bound(number, bounds)
 
-    def _add_figures(self, columns: list[Column], records: list[Record]) -> None:
-        for column in columns:
-            number = len(column.values)
-            column.add(records)
-            for place, record in enumerate(records, number):
-                if record.bounds:
-                    column.bound(place, record.bounds)
+    def add_keys(
+        self, ended: list[Record], begun: list[Record | None], places: list[int]
+    ) -> dict[str, list[int]]:
+        """Take all but the figures; once more for a step whose beginning was met after its ending.
 
-    def add_keys(self, ended: list[Record], begun: list[Record | None], places: list[int]) -> None:
-        """Take all but the figures; once more for a step whose beginning was met after its ending."""
+        Return which of them are of each type.
+        """
         types = [record.type for record in ended]
+        of_kind: dict[str, list[int]] = {}
+        for number, kind in enumerate(types):
+            of_kind.setdefault(kind, []).append(number)
         names = [_NAMES.get(kind, _other_name)(record) for record, kind in zip(ended, types, strict=True)]
         named = list(map(hash, zip(types, names, strict=True)))
         given: list[Any] = _hashes([record.input_json for record in ended])
         out: list[Any] = _hashes([record.output_json for record in ended])
-        failed = [
+        failed: list[Any] = [
             None if record.error is None and record.error_type is None else (record.error, record.error_type)
             for record in ended
         ]
+        silent = [number for number, key in enumerate(given) if key in _SILENT]
+        for number in silent:
+            begin = begun[number]
+            given[number] = hash(said(begin.input_json) if begin is not None else b"")
         asked: list[int | None] = [None] * len(ended)
-        for number, kind in enumerate(types):
-            if given[number] in _SILENT:
-                record, begin = ended[number], begun[number]
-                json = said(begin.input_json) if begin is not None else b""
-                given[number] = hash(json)
-                if kind == "llm_call" and not json:
-                    given[number] = record.input_tokens
-                    asked[number] = hash((named[number], record.input_tokens))
-            if kind == "llm_call":
-                record = ended[number]
-                tokens = record.output_tokens if out[number] in _SILENT else None
-                out[number] = out[number], tokens, record.stop_reason, asked_for(record)
-            elif kind == "event":
-                out[number], failed[number] = bytes(ended[number].data_json), None
+        calls = of_kind.get("llm_call", ())
+        if calls and silent:
+            for number in silent:
+                if types[number] == "llm_call" and given[number] in _SILENT:
+                    given[number] = tokens = ended[number].input_tokens
+                    asked[number] = hash((named[number], tokens))
+        for number in calls:
+            record, key = ended[number], out[number]
+            tokens = record.output_tokens if key in _SILENT else None
+            tools = asked_for(record) if record.tool_calls else None
+            out[number] = key, tokens, record.stop_reason, tools
+        for number in of_kind.get("event", ()):
+            out[number], failed[number] = bytes(ended[number].data_json), None
         self._places += places
         self.named += named
         self.exact += map(hash, zip(named, given, out, failed, strict=True))
@@ -196,6 +208,7 @@ class Digest:
                 for record, begin in zip(ended, begun, strict=True)
             ]
         )
+        return of_kind
 
     def add_open(self, begun: Iterable[Record], places: Iterable[int]) -> None:
         """Take steps that have not ended."""

@@ -221,7 +221,6 @@ class _Gathered:
         self._places: dict[_Key, int] = {}
         self._begun: list[Record | None] = []
         self._ended: list[Record | None] = []
-        self._numbers: list[int] = []
         self._times: list[float] = []  # of the beginning, else of the ending
         self._late: list[int] = []  # places of steps whose beginning was met after their ending
         self._is_nested = False
@@ -230,17 +229,18 @@ class _Gathered:
     def take(self, records: list[Record]) -> None:
         """Take some records of steps."""
         places, begun, ended = self._places, self._begun, self._ended
+        find, times = places.get, self._times
         endings: list[Record] = []
         at: list[int] = []
         for record in records:
-            key: _Key = record.step if record.writer is None else (record.writer, record.step)
-            place = places.get(key)
+            number, writer = record.step, record.writer
+            key: _Key = number if writer is None else (writer, number)
+            place = find(key)
             if place is None:
                 place = places[key] = len(begun)
                 begun.append(None)
                 ended.append(None)
-                self._numbers.append(record.step)
-                self._times.append(record.ts)
+                times.append(record.ts)
             if record.type != "step_start":
                 if ended[place] is None:
                     ended[place] = record
@@ -278,7 +278,7 @@ class _Gathered:
             if begin is not None and end is not None:
                 self._times[place] = begin.ts
                 self._digest.add_keys([end], [begin], [place])
-        order.sort(key=self._numbers.__getitem__)
+        order.sort(key=[key if isinstance(key, int) else key[1] for key in self._places].__getitem__)
         order.sort(key=self._times.__getitem__)
         depths: Sequence[int] = bytes(len(order))
         if self._is_nested:

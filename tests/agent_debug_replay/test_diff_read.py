@@ -110,11 +110,10 @@ class TestTotals:
         if found.first is None:
             return
         after, whole = told(found.first.after), told(found.totals)
-        last = [
-            pair.a_place for pair in found.pairs[: found.pairs.index(found.first.pair)] if pair.kind == "same"
-        ]
-        before = [step for step in found.a_steps[: last[-1] + 1 if last else 0] if step.type == "tool_call"]
-        assert (whole["tool_calls"] or 0) - (after["tool_calls"] or 0) == len(before)
+        before = found.pairs[: found.pairs.index(found.first.pair)]
+        common = max([(pair.a_place or 0) + 1 for pair in before if pair.kind == "same"], default=0)
+        calls = [step for step in found.a_steps[:common] if step.type == "tool_call"]
+        assert (whole["tool_calls"] or 0) - (after["tool_calls"] or 0) == len(calls)
 
     def test_a_run_all_of_whose_steps_have_one_time_tells_no_duration(self, folder: Path) -> None:
         timeless = [tool(step, duration_ms=None) for step in (1, 2)]
