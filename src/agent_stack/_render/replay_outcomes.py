@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["render_outcome"]
 
 _MOST_LOGGED = 200  # rows of a table; --json prints all
+_MESSAGE = 240  # cells
 _HOW = {"written": ("w", "warn"), "read": ("r", "dim"), "named": ("·", "dim")}
 
 
@@ -89,7 +90,9 @@ def _moved(navigator: Navigator, moved: Moved, width: int) -> Iterator[Line]:
         )
         yield line.add(f"  {hit.detail}", "warn", max(width - line.width, 10)) if hit.detail else line
     if moved.message:
-        yield Line().add(moved.message, "warn" if moved.end == "nowhere" else "dim", width)
+        # One with the ids of runs in it says more than fits a narrow line, and ends with what to do.
+        style = "warn" if moved.end == "nowhere" else "dim"
+        yield Line().add(moved.message, style, max(width, _MESSAGE))
     if moved.row is not None:
         yield render_row(navigator.replay, navigator.replay.row(moved.row), width, is_here=True)
     for expression in navigator.displays:
