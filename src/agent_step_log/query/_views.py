@@ -289,7 +289,6 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         ["ts: _ts", f"w: {typed('writer')}", f"status: coalesce({typed('status')}, 'ok')"]
         + [f"{name}: {typed(name)}" for name in whys]
     )
-    fate = f"CASE WHEN {starts} THEN {_fate(met)} END"
     own = f"({typed('writer')}) IS NULL"
     aggregate = {
         "run_id": typed("run_id"),
@@ -324,9 +323,9 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         f"AND ({typed('tool')}) IS NOT NULL))",
         "path": f"arg_min({_PATH}, _ts)",
         "process": head("process"),
-        "own_fate": f"max({fate}) FILTER ({starts} AND {own})",
+        "own_fate": f"max(_fate) FILTER ({starts} AND {own})",
         "own_end": f"arg_max({{{end}}}, _ts) FILTER ({ends} AND {own})",
-        "other_heads": f"list({{ts: _ts, w: {typed('writer')}, fate: {fate}}}) "
+        "other_heads": f"list({{ts: _ts, w: {typed('writer')}, fate: _fate}}) "
         f"FILTER ({starts} AND NOT {own})",
         "other_ends": f"list({{{end}}}) FILTER ({ends} AND NOT {own})",
     }
@@ -360,7 +359,10 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         ended = f", {_ENDED} AS ended"
         used |= _words(ended)
     taken = ", ".join(f"{value} AS {name}" for name, value in aggregate.items() if name in used)
-    runs = f'SELECT {taken} FROM ({_timed_records()}) GROUP BY "run_id"'
+    records = _timed_records()
+    if "own_fate" in used:
+        records = f"SELECT *, CASE WHEN {starts} THEN {_fate(met)} END AS _fate FROM ({records})"
+    runs = f'SELECT {taken} FROM ({records}) GROUP BY "run_id"'
     if "open_steps" in used:
         runs = f"FROM ({runs}) LEFT JOIN ({_OPEN_STEPS}) USING (run_id)"
     return f'CREATE OR REPLACE TEMP VIEW "runs" AS SELECT {columns} FROM (SELECT *{ended} FROM ({runs}))'
@@ -386,7 +388,7 @@ def _fate(met: set[Need]) -> str:
     """Return SQL for what became of the process that wrote a header, as `agent_step_log.list_runs` has it."""
     if Need.MACHINE not in met:
         return missing(Need.MACHINE, "INTEGER")
-    process = typed("process")
+    process = '"process"'  # of what is no object there is nothing to extract
     boot = f"json_extract_string({process}, '$.boot_id')"
     pid = f"TRY_CAST(json_extract_string({process}, '$.pid') AS BIGINT)"
     started = f"TRY_CAST(json_extract_string({process}, '$.started') AS DOUBLE)"
@@ -395,8 +397,8 @@ def _fate(met: set[Need]) -> str:
         f"CASE WHEN json_extract_string({process}, '$.host') IS DISTINCT FROM getvariable('_host') "
         f"THEN {_UNKNOWN} "
         f"WHEN {boot} IS DISTINCT FROM getvariable('_boot') THEN {_DEAD} "
-        f"WHEN coalesce({pid}, 0) <= 0 THEN {_UNKNOWN} WHEN {since} IS NULL THEN {_DEAD} "
-        f"WHEN {since} < 0 OR {started} IS NULL OR {started} = {since} THEN {_ALIVE} ELSE {_DEAD} END"
+        f"WHEN coalesce({pid}, 0) <= 0 THEN {_UNKNOWN} "
+        f"WHEN {since} < 0 OR coalesce({started}, {since}) = {since} THEN {_ALIVE} ELSE {_DEAD} END"
     )
 
 
