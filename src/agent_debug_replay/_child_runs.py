@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from agent_debug_replay._peek import ends
 from agent_step_log import list_runs
 from agent_step_log.errors import StepLogError
 
@@ -51,7 +52,7 @@ def child_runs(replay: Replay) -> list[ChildRun]:
     """Return the runs started by *replay*'s, in the order of their files.
 
     They are looked for in plain logs below its source where that is a directory, else beside its log,
-    and in its own file where that holds several runs.
+    and in its own file where that begins with one run and ends with another.
     """
     own = replay.info.paths
     source = Path(replay.source)
@@ -63,12 +64,20 @@ def child_runs(replay: Replay) -> list[ChildRun]:
         if head is not None and head.type == "run_start" and head.parent_run_id == replay.run_id:
             found[head.run_id] = ChildRun(head.run_id, head.parent_step, path)
     with suppress(StepLogError, OSError):
-        for info in list_runs(own[0], on_damage=lambda _damage: None):
+        for info in list_runs(own[0], on_damage=lambda _damage: None) if _holds_several(own[0]) else ():
             header = info.header
             if header is not None and header.parent_run_id == replay.run_id:
                 found.setdefault(info.run_id, ChildRun(info.run_id, header.parent_step, own[0]))
     found.pop(replay.run_id, None)
     return list(found.values())
+
+
+def _holds_several(path: Path) -> bool:
+    """Whether the log begins with one run and ends with another; reading all of it may take long."""
+    if path.suffix != ".jsonl":
+        return False
+    first, last = ends(path)
+    return first is not None and last is not None and first.run_id != last.run_id
 
 
 def _head(path: Path) -> _Head | None:

@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Peeked", "peek"]
+__all__ = ["Peeked", "ends", "peek"]
 
 _SIZES = (16 * 1024, 1024 * 1024)  # bytes looked at for a line; a longer one has the file read as a whole
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
@@ -43,7 +43,7 @@ def peek(directory: Path) -> dict[str, Peeked] | None:
     for path in sorted(directory.rglob("*")):
         if not path.name.endswith(_SUFFIXES) or ".tape." in path.name or not path.is_file():
             continue
-        first, last = _ends(path) if path.suffix == ".jsonl" else (None, None)
+        first, last = ends(path) if path.suffix == ".jsonl" else (None, None)
         if first is None or last is None or first.run_id != last.run_id:
             return None
         known = found.get(first.run_id)
@@ -54,7 +54,8 @@ def peek(directory: Path) -> dict[str, Peeked] | None:
     return found
 
 
-def _ends(path: Path) -> tuple[_Place | None, _Place | None]:
+def ends(path: Path) -> tuple[_Place | None, _Place | None]:
+    """Return what the first and the last line of a plain log say; None for one that cannot be told so."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = os.fstat(fd).st_size
