@@ -46,7 +46,7 @@ _LONG = {
 
 
 def first_paint(path: Path) -> dict[str, float]:
-    """Return seconds from the start of a process to the first rows on its screen, and those from `open` on."""
+    """Return seconds to the first rows on the screen: from the start of a process, and from `open` on."""
     return _asked("first", path, repr(time.time()))
 
 

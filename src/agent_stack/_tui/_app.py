@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import App
@@ -51,10 +51,11 @@ from agent_stack._tui._text import PORTIONS
 from agent_step_log.errors import StepLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from textual.app import ComposeResult
     from textual.widgets import Input
+    from textual.worker import Worker
 
     from agent_debug_replay import Change, Command, Outcome, Replay
     from agent_stack._tui._keymap import Keymap
@@ -174,6 +175,8 @@ class ReplayApp(App[int]):
         self._filling_s = 0.0
         self._summed: int | None = None
         self._beside = Beside(replay)
+        self._filtered_to = 0  # rows the filter was asked about
+        self._unfiltered: set[int] = set()  # of those, the ones that say something else since
         self._doing: Callable[[], str] | None = None  # what is done beside, in words
         self._is_commanded = False  # commands are done beside: they move the cursor
         self._begun = 0.0  # when
@@ -470,7 +473,7 @@ class ReplayApp(App[int]):
             self.tell(f"{error.why} (column {error.column + 1})", "error")
             return False
         if any(map(self._is_long, commands)):
-            self._start(self._do_beside(commands), self._words_of(text), is_commanded=True)
+            self._start(partial(self._do_beside, commands), self._words_of(text), is_commanded=True)
             return True
         try:
             for command in commands:
@@ -510,22 +513,24 @@ class ReplayApp(App[int]):
     # -- work beside ----------------------------------------------------------------
 
     def _start(
-        self, work: Coroutine[Any, Any, None], words: Callable[[], str], *, is_commanded: bool = False
+        self, work: Callable[[], Awaitable[None]], words: Callable[[], str], *, is_commanded: bool = False
     ) -> None:
         """Have *work* done beside the screen; *words* say how far it is."""
         self._is_commanded = is_commanded
         self._doing = words
         self._begun = perf_counter()
-        self.run_worker(self._worked(work, words), group="scan", exclusive=True)
 
-    async def _worked(self, work: Coroutine[Any, Any, None], words: Callable[[], str]) -> None:
-        try:
-            await work
-        except Stopped:
-            self.tell("stopped", "dim")
-        finally:
-            if self._doing is words:
-                self._doing, self._is_commanded = None, False
+        async def worked() -> None:
+            try:
+                await work()
+            except Stopped:
+                self.tell("stopped", "dim")
+            finally:
+                if self._doing is words:
+                    self._doing, self._is_commanded = None, False
+
+        # Not called here: work that is stopped before it began would be told as never awaited.
+        _: Worker[None] = self.run_worker(worked, group="scan", exclusive=True)
 
     def _words_of(self, text: str) -> Callable[[], str]:
         return lambda: f"{text}{self._at_step()}; esc stops"
@@ -636,7 +641,7 @@ class ReplayApp(App[int]):
     def _toggle_growth(self) -> None:
         self._left.toggle_class("-growth")
         if self._is_growth:
-            self._start(self._load_growth(), self._words_of("looking at every model call"))
+            self._start(self._load_growth, self._words_of("looking at every model call"))
         self._focus_list()
 
     async def _load_growth(self) -> None:
@@ -808,7 +813,9 @@ class ReplayApp(App[int]):
             self._shown_changed()
             return f"filter: {len(rows):,} so far{self._at_step()}; esc stops"
 
-        self._start(self._filter_rows(rows), words)
+        self._filtered_to = 0
+        self._unfiltered.clear()
+        self._start(partial(self._filter_rows, rows), words)
 
     async def _filter_rows(self, rows: array[int]) -> None:
         """Put what the filter lets through into *rows*, and show it."""
@@ -829,6 +836,7 @@ class ReplayApp(App[int]):
             self._show_all()
             raise
         self.shown.filter(rows)
+        self._filtered_to = total
         self._shown_changed()
         at = self.navigator.position
         place = self.shown.nearest(at) if at is not None else None
@@ -843,10 +851,15 @@ class ReplayApp(App[int]):
         )
         self.tell(none, "" if rows else "warn")
 
-    async def _filter_more(self, first: int, changed: tuple[int, ...]) -> None:
-        """Show what the filter lets through of the rows from *first* on, and of those that changed."""
+    @property
+    def _has_unfiltered(self) -> bool:
+        return self._filtered_to < len(self.replay) or bool(self._unfiltered)
+
+    async def _filter_more(self) -> None:
+        """Show what the filter lets through of what it was not asked about yet."""
         condition = Expression(self._filter)
-        looked_at = [*changed, *range(first, len(self.replay))]
+        total = len(self.replay)
+        looked_at = [*sorted(self._unfiltered), *range(self._filtered_to, total)]
 
         def filter_rows() -> list[bool]:
             holds = condition.condition(self.replay)
@@ -856,8 +869,17 @@ class ReplayApp(App[int]):
                 verdicts.append(holds(row))
             return verdicts
 
-        for row, is_shown in zip(looked_at, await self._beside.do(filter_rows), strict=True):
+        try:
+            verdicts = await self._beside.do(filter_rows)
+        except Stopped:
+            self._show_all()
+            raise
+        if not self.shown.is_filtered:  # another piece of work came before all was looked at
+            self.shown.filter(array("I"))
+        for row, is_shown in zip(looked_at, verdicts, strict=True):
             self.shown.put(row, is_shown=is_shown)
+        self._filtered_to = total
+        self._unfiltered.clear()
         self._shown_changed()
         self._stay_at_end()
 
@@ -869,7 +891,8 @@ class ReplayApp(App[int]):
         if not text:
             self.tell("There is nothing to look for yet: / asks for it.", "warn")
             return
-        self._start(self._find_row(text, way), lambda: f"looking for {text!r}{self._at_step()}; esc stops")
+        work = partial(self._find_row, text, way)
+        self._start(work, lambda: f"looking for {text!r}{self._at_step()}; esc stops")
 
     async def _find_row(self, text: str, way: int) -> None:
         at = self.navigator.position
@@ -922,6 +945,8 @@ class ReplayApp(App[int]):
                 self.tell(self._doing(), "dim")
             elif self._doing is None and not self._is_read:
                 self._look_again()
+        if self._doing is None and self._filter and self._has_unfiltered:
+            self._start(self._filter_more, lambda: f"filter: more steps{self._at_step()}; esc shows all")
         if self._is_stale and now > self._idle - _IDLE_S + _QUIET_S:
             self._refill()
         if now < self._idle or self._doing is not None or not self._is_read:
@@ -947,7 +972,7 @@ class ReplayApp(App[int]):
 
     def _look_again(self) -> None:
         """Take in what the run has gained; not while somebody looks at it beside."""
-        if self._beside.is_busy or (self._is_read and not self._is_watched):
+        if self._doing is not None or self._beside.is_busy or (self._is_read and not self._is_watched):
             return
         before, at = len(self.replay), self.navigator.position
         was_read = self._is_read
@@ -986,8 +1011,7 @@ class ReplayApp(App[int]):
         if self._filter and change.is_moved:
             self._refilter()
         elif self._filter:
-            work = self._filter_more(before, change.changed)
-            self._start(work, lambda: f"filter: more steps{self._at_step()}; esc stops")
+            self._unfiltered.update(change.changed)
         elif change.is_moved:
             self.shown.show_all()
         else:

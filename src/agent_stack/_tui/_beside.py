@@ -63,12 +63,13 @@ class Beside:
                 self._stop = threading.Event()
                 self.row = None
                 ended = asyncio.get_running_loop().run_in_executor(None, self._run, work)
+                # Asked for here, as nobody else does when the screen is left meanwhile.
+                ended.add_done_callback(lambda future: future.cancelled() or future.exception())
                 try:
                     return await asyncio.shield(ended)
                 except asyncio.CancelledError:
                     self.stop()
                     await asyncio.wait([ended])  # it looks at the replay until then
-                    ended.exception()  # nobody else will ask for it
                     raise
         finally:
             self._waiting -= 1

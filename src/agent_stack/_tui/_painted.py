@@ -45,7 +45,7 @@ class Direct(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the lines of *crop*."""
-        if any(self.gutter):
+        if any(self.styles.gutter):
             return super().render_lines(crop)
         width = self.region.width
         strips = [self.render_line(y).adjust_cell_length(width) for y in crop.line_range]
@@ -57,7 +57,7 @@ class Direct(Widget):
         return strips
 
 
-class Painted(Direct, ScrollView, inherit_bindings=False, can_focus=True):
+class Painted(ScrollView, Direct, inherit_bindings=False, can_focus=True):
     """Rows by number, of which one may be the cursor's. Subclasses say what a row looks like.
 
     Attributes:
@@ -81,6 +81,7 @@ class Painted(Direct, ScrollView, inherit_bindings=False, can_focus=True):
         self.cursor: int | None = None
         self.painted = 0
         self._drawn_size = Size()
+        self._line_cells: int | None = None
         self._strips: OrderedDict[tuple[int, int, int], Strip] = OrderedDict()
 
     def paint(self, place: int, width: int) -> Line:
@@ -153,9 +154,18 @@ class Painted(Direct, ScrollView, inherit_bindings=False, can_focus=True):
 
     # -- drawing --------------------------------------------------------------------
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw some lines of the screen."""
+        self._line_cells = self.cells  # the same for all of them, and long to find
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._line_cells = None
+
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
-        place, width = self.scroll_offset.y + y, self.cells
+        width = self._line_cells if self._line_cells is not None else self.cells
+        place = self.scroll_offset.y + y
         if place >= self.count:
             return Strip.blank(width)
         is_here = place == self.cursor

@@ -10,6 +10,7 @@ from agent_stack._render.figures import duration, tokens
 from agent_stack._render.lines import Line
 from agent_stack._render.replay_rows import row_words
 from agent_stack._render.words import GLYPHS
+from agent_stack._tui._marks import mark_scrollbar
 from agent_stack._tui._painted import Painted
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _DEEPEST = 10  # levels that are indented
 _NAME = 28
 _DECADES = 5  # of the bar: 1 ms is nothing of it, 10 ms a cell, 100 s all
 _KEPT = 2_000  # words of rows
+_TRIES = 50  # errors that are not shown, after which a part of the list is taken to have none
 
 
 class StepList(Painted):
@@ -39,6 +41,36 @@ class StepList(Painted):
         self.has_prices = False
         self._words: OrderedDict[int, list[tuple[str, str]]] = OrderedDict()
         self.count = len(shown)
+        self._marked: tuple[tuple[object, ...], list[int]] = ((), [])
+        mark_scrollbar(self.vertical_scrollbar, self.error_cells)
+
+    def set_count(self, count: int, *, keep: bool = False) -> None:
+        """There are *count* rows now; see `Painted.set_count`."""
+        super().set_count(count, keep=keep)
+        self.vertical_scrollbar.refresh()
+
+    def error_cells(self, cells: int) -> list[int]:
+        """Return in which of *cells* equal parts of the list there are steps that failed."""
+        rows = self.shown.rows
+        what = (cells, self._replay.version, len(rows), self.shown.is_filtered, len(self.shown.folded))
+        if what != self._marked[0]:
+            ends = [len(rows) * cell // max(cells, 1) for cell in range(cells + 1)]
+            marks = [cell for cell in range(cells) if self._has_error(ends[cell], ends[cell + 1])]
+            self._marked = (what, marks)
+        return self._marked[1]
+
+    def _has_error(self, first: int, end: int) -> bool:
+        """Whether a row shown from place *first* to before *end* failed."""
+        rows = self.shown.rows
+        if first >= end:
+            return False
+        row, last = rows[first], rows[end - 1]
+        for _ in range(_TRIES):
+            found = self._replay.error_between(row, last + 1)
+            if found is None or self.shown.place_of(found) is not None:
+                return found is not None
+            row = found + 1
+        return False
 
     def forget(self) -> None:
         """Read what rows say again: they have other numbers, or say something else."""

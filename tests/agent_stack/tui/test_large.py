@@ -113,6 +113,30 @@ class TestCost:
         drive(large, script, size=(120, HEIGHT), wait=False)
 
 
+class TestScrollbar:
+    def test_parts_of_the_list_with_errors_are_marked(self, large: Path) -> None:
+        async def script(screen: Driven) -> None:
+            steps = screen.app.steps
+            height = steps.size.height
+            assert steps.error_cells(height) == list(range(height))
+            await screen.press("f")
+            await screen.type("step > 999 and step < 3002")  # two of them failed
+            assert steps.error_cells(4) == [1, 3]
+            await screen.until(lambda: _bar(screen).count("◂") == 2)
+            await screen.press("f")
+            await screen.type("not error")
+            assert steps.error_cells(height) == []
+            await screen.until(lambda: "◂" not in _bar(screen))
+
+        drive(large, script)
+
+
+def _bar(screen: Driven) -> str:
+    """The column of the scrollbar of the list."""
+    region = screen.app.steps.vertical_scrollbar.region
+    return "".join(line[region.x] for line in screen.lines[region.y : region.bottom])
+
+
 class TestGrowing:
     def test_the_list_grows_and_g_stays_at_its_end(
         self, large: Path, monkeypatch: pytest.MonkeyPatch
@@ -158,7 +182,7 @@ class TestGrowing:
             before = len(screen.app.shown)
             assert 1 <= before < ROWS // 1000
             gate.open()
-            await screen.until(lambda: screen.app._is_read and not screen.app._beside.is_busy)
+            await screen.until(lambda: screen.app._is_read and not screen.app._has_unfiltered)
             await screen.settle()
             assert list(screen.app.shown.rows) == list(range(998, ROWS, 1000))
 
