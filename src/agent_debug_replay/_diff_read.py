@@ -278,8 +278,11 @@ class _Gathered:
             if begin is not None and end is not None:
                 self._times[place] = begin.ts
                 self._digest.add_keys([end], [begin], [place])
-        order.sort(key=[key if isinstance(key, int) else key[1] for key in self._places].__getitem__)
-        order.sort(key=self._times.__getitem__)
+        numbers = [key if isinstance(key, int) else key[1] for key in self._places]
+        # As most logs are: one step began after the other.
+        if numbers != sorted(numbers) or self._times != sorted(self._times):
+            order.sort(key=numbers.__getitem__)
+            order.sort(key=self._times.__getitem__)
         depths: Sequence[int] = bytes(len(order))
         if self._is_nested:
             order, depths = _tree(order, self._parents())

@@ -327,6 +327,16 @@ class TestAnyTwoRuns:
         assert there.is_same == back.is_same
 
     @given(RUNS, RUNS)
+    def test_as_many_steps_are_the_same_as_there_can_be(self, one: Steps, other: Steps) -> None:
+        row = [0] * (len(other) + 1)  # a longest common subsequence, by the table of all pairs
+        for left in one:
+            before = 0
+            for place, right in enumerate(other, 1):
+                best = before + 1 if left == right else max(row[place], row[place - 1])
+                before, row[place] = row[place], best
+        assert diff(records_of(one), records_of(other)).counts["same"] == row[-1]
+
+    @given(RUNS, RUNS)
     def test_every_step_is_in_one_pair(self, one: Steps, other: Steps) -> None:
         found = diff(records_of(one), records_of(other))
         assert sorted(pair.a_place for pair in found.pairs if pair.a_place is not None) == [*range(len(one))]
