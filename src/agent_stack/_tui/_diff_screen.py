@@ -131,10 +131,12 @@ def _side(step: Step | None, cells: int, depth: int, kind: str) -> Line:
     line.add(f"{glyph} ", style).add(
         step.name or "?", "dim" if is_quiet else style, min(24, max(cells // 3, 6))
     )
+    gap = "  "
     for text, piece in _words(step):
         room = cells - line.width
-        if room > 4 and text:
-            line.add("  ").add(text, "dim" if is_quiet else piece, room - 2)
+        if room > 4 and text.strip():
+            line.add(gap).add(text, "dim" if is_quiet else piece, room - 2)
+            gap = "" if text.endswith(" ") else "  "
     shown = Line()
     for text, piece in line.pieces:
         if shown.width < cells:
