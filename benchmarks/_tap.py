@@ -96,9 +96,9 @@ def _first_byte(report: Report, url: str, *, quick: bool) -> None:
         streamed,
     )
     report.say(
-        "\nUntil the first chunk of a stream of 24 ms is in the caller's hands, without the time the server "
-        "says it took. The request is written down while the provider thinks; where the answer is faster than "
-        "that, after its first chunk."
+        "\nUntil the first chunk of a stream of 24 ms is in the caller's hands, without the time the "
+        "server says it took. The request is written down while the provider thinks; where the answer is "
+        "faster than that, after its first chunk."
     )
     report.table(
         "Tap: time to the whole of a short answer, wall ms, connection kept",
