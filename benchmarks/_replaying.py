@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from benchmarks import _diffing
 from benchmarks._generate import write_run
 from benchmarks._replay_screen import first_paint, keys
 
@@ -37,6 +38,7 @@ def run(report: Report, *, quick: bool) -> None:
         _keys(report, {steps: keys(path, 3 if quick else 25) for steps, path in paths.items()})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    _diffing.run(report, quick=quick)
 
 
 def _write_long(source: Path, target: Path) -> None:

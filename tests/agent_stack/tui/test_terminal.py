@@ -87,3 +87,48 @@ def test_keys_move_commands_run_and_leaving_gives_the_terminal_back(terminal: Te
     terminal.until("a heron")
     terminal.press("q")
     assert "row 2 of 4" not in terminal.until("left with 0")
+
+
+def test_a_run_another_process_writes_is_followed_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    writer = (
+        "import sys; from agent_step_log import StepLog\n"
+        "with StepLog(sys.argv[1], 'run-a', agent='writer') as log:\n"
+        "    for line in sys.stdin:\n"
+        "        log.record_tool_call('bash', {'command': line}, 'heron', 1.0); print(flush=True)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": SRC}
+    with subprocess.Popen(
+        [sys.executable, "-c", writer, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        commands, written = process.stdin, process.stdout
+        assert commands is not None
+        assert written is not None
+
+        def write(command: str) -> None:
+            commands.write(f"{command}\n")
+            commands.flush()
+            written.readline()
+
+        write("first")
+        terminal = Terminal(tmp_path, sys.executable, "-m", "agent_stack", "replay", str(path))
+        try:
+            assert "● live" in terminal.until("row 1 of 1")
+            write("second")
+            assert "1 new" in terminal.until("row 1 of 2")
+            terminal.press(".")
+            terminal.until("● following")
+            write("third")
+            assert "third" in terminal.until("row 3 of 3")
+            terminal.press("k")
+            terminal.until("row 2 of 3")
+            write("fourth")
+            assert "● live" in terminal.until("row 2 of 4")
+            commands.close()
+            assert "✓ ok" in terminal.until("The run has ended: ok.")
+        finally:
+            terminal.close()
