@@ -497,6 +497,10 @@ class Replay:
             row += 1
         return row
 
+    def errors_between(self, first: int, end: int) -> int:
+        """Return how many rows failed from *first* on and before *end*."""
+        return self._run.table.flags[first:end].tobytes().translate(_IS_ERROR).count(1)
+
     def roots_with_steps(self) -> list[int]:
         """Return the rows that are in no other step, and have some below them."""
         depths = self._run.table.depth

@@ -1070,7 +1070,8 @@ class ReplayApp(App[int]):
         header = replay.header
         sign, style = SIGNS.get(replay.status, ("?", "dim"))
         line = Line(" ").add(header.agent or "run" if header is not None else "run", "title", 30)
-        line.add(f"  {sign} {replay.status}", style)
+        if self._is_read:  # how it ended stands at its end
+            line.add(f"  {sign} {replay.status}", style)
         if row is not None:
             line.add(f"  row {row.row + 1:,} of {len(replay):,}{'' if self._is_read else ' so far'}", "")
         if not self._is_read:

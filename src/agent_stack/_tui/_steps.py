@@ -26,6 +26,7 @@ _DEEPEST = 10  # levels that are indented
 _NAME = 28
 _DECADES = 5  # of the bar: 1 ms is nothing of it, 10 ms a cell, 100 s all
 _KEPT = 2_000  # words of rows
+_CLEARLY = 1.5  # times as many errors as usual: a mark where most parts of a list have some
 _TRIES = 50  # errors that are not shown, after which a part of the list is taken to have none
 
 
@@ -50,12 +51,19 @@ class StepList(Painted):
         self.vertical_scrollbar.refresh()
 
     def error_cells(self, cells: int) -> list[int]:
-        """Return in which of *cells* equal parts of the list there are steps that failed."""
+        """Return in which of *cells* equal parts of the list there are steps that failed.
+
+        Where that is most of them: in which there are clearly more than in others.
+        """
         rows = self.shown.rows
         what = (cells, self._replay.version, len(rows), self.shown.is_filtered, len(self.shown.folded))
         if what != self._marked[0]:
             ends = [len(rows) * cell // max(cells, 1) for cell in range(cells + 1)]
             marks = [cell for cell in range(cells) if self._has_error(ends[cell], ends[cell + 1])]
+            if len(marks) > cells // 2 and isinstance(rows, range):
+                counts = [self._replay.errors_between(ends[cell], ends[cell + 1]) for cell in range(cells)]
+                usual = sum(counts) / cells
+                marks = [cell for cell in marks if counts[cell] > _CLEARLY * usual]
             self._marked = (what, marks)
         return self._marked[1]
 

@@ -118,7 +118,7 @@ class TestScrollbar:
         async def script(screen: Driven) -> None:
             steps = screen.app.steps
             height = steps.size.height
-            assert steps.error_cells(height) == list(range(height))
+            assert steps.error_cells(height) == []  # as many everywhere: nothing to go to
             await screen.press("f")
             await screen.type("step > 999 and step < 3002")  # two of them failed
             assert steps.error_cells(4) == [1, 3]
@@ -148,6 +148,7 @@ class TestGrowing:
             assert 2_000 <= shown < ROWS
             assert "so far" in screen.lines[0]
             assert "reading" in screen.lines[0]
+            assert "interrupted" not in screen.lines[0]
             await screen.press("G")
             assert screen.label == str(shown)
             gate.open()
