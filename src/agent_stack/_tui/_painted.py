@@ -202,11 +202,13 @@ class Painted(ScrollView, Direct, inherit_bindings=False, can_focus=True):
 
     def on_focus(self) -> None:
         """The cursor looks different."""
-        self.repaint_all()
+        if self.cursor is not None:
+            self.repaint(self.cursor)
 
     def on_blur(self) -> None:
         """The cursor looks different."""
-        self.repaint_all()
+        if self.cursor is not None:
+            self.repaint(self.cursor)
 
     def on_click(self, event: events.Click) -> None:
         """Tell which row was clicked."""

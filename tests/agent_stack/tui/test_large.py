@@ -86,8 +86,8 @@ class TestCost:
                 "left_square_bracket": HEIGHT + 1,
                 "2": 0,
                 "7": 0,
-                "o": HEIGHT + 1,  # the pane has the focus then: the cursor looks different
-                "escape": HEIGHT + 1,
+                "o": 1,  # the pane has the focus then: the cursor looks different
+                "escape": 1,
                 "t": 0,
             }.items():
                 counted.restart()
