@@ -50,7 +50,7 @@ class Pair(NamedTuple):
 
 def run(report: Report, *, quick: bool) -> None:
     """Measure and tell."""
-    steps, rounds = (5_000, 1) if quick else (100_000, 5)
+    steps, rounds = (5_000, 1) if quick else (100_000, 3)
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         rows = []
