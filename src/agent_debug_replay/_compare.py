@@ -41,7 +41,7 @@ class RunSample:
     Attributes:
         status: As `agent_step_log.RunInfo.status` gives it.
         started_at: Unix seconds.
-        duration_ms: From its first record to its last.
+        duration_ms: From its first record to its last; None: not known.
         tokens: In and out together; None: some call did not tell.
         usd: What it cost; None: not known, or only in part.
         tool_calls, tool_errors: How many, and how many of them failed.
@@ -51,7 +51,7 @@ class RunSample:
     group: str
     status: str
     started_at: float
-    duration_ms: float
+    duration_ms: float | None
     steps: int
     tokens: int | None = None
     usd: float | None = None
@@ -164,12 +164,14 @@ def _contrast(group: str, runs: list[RunSample], name: str, base: list[RunSample
         )
 
     def quantiles(title: str, q: float) -> Figure:
+        mine, theirs = _durations(runs), _durations(base)
         return figure(
             title,
             "ms",
-            lambda side: quantile(_durations(side), q) if side else None,
-            quantile_ratio(_durations(runs), _durations(base), q),
+            lambda side: quantile(known, q) if (known := _durations(side)) else None,
+            quantile_ratio(mine, theirs, q),
             is_ratio=True,
+            sizes=(len(mine), len(theirs)),
         )
 
     failed = share_difference(_failures(runs), len(runs), _failures(base), len(base))
@@ -218,4 +220,4 @@ def _tool_error_share(runs: list[RunSample]) -> float | None:
 
 
 def _durations(runs: list[RunSample]) -> list[float]:
-    return [run.duration_ms for run in runs]
+    return [run.duration_ms for run in runs if run.duration_ms is not None]

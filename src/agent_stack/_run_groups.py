@@ -73,7 +73,8 @@ class Tally:
         if run.status in OVER:
             self.over += 1
             self.failed += run.status in FAILED
-            self.durations_ms.append(run.summary.duration_ms)
+            if run.lasted_ms is not None:
+                self.durations_ms.append(run.lasted_ms)
         self.tokens += _tokens(run)
         self.cost += cost
         if run.started is not None:
@@ -85,7 +86,7 @@ class Tally:
         return self.failed / self.over if self.over else None
 
     def took_ms(self, q: float) -> float | None:
-        """Return the duration that at least *q* of those over do not exceed; None when none is over."""
+        """Return the duration that at least *q* of those over do not exceed; None when none told any."""
         ordered = sorted(self.durations_ms)
         return ordered[max(0, ceil(q * len(ordered)) - 1)] if ordered else None
 

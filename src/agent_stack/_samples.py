@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agent_debug_replay import RunSample
+from agent_stack._facts import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ def samples_of(
                 group=group,
                 status=info.status,
                 started_at=started,
-                duration_ms=summary.duration_ms,
+                duration_ms=facts_of(info).lasted_ms,
                 steps=summary.total_steps,
                 tokens=summary.total_tokens if is_told else None,
                 usd=costs.get(info.run_id),

@@ -77,8 +77,9 @@ def totals_of(infos: Sequence[RunInfo]) -> Totals:
     summary.unfinished_count = sum(run.summary.unfinished_count for run in runs)
     summary.total_steps = sum(run.summary.total_steps for run in runs)
     summary.duration_ms = sum(run.summary.duration_ms for run in runs)
-    longest = sorted(runs, key=lambda run: -run.summary.duration_ms)
-    lasted = [run.summary.duration_ms for run in reversed(longest)]
+    timed = [(run.lasted_ms, run) for run in runs if run.lasted_ms is not None]
+    timed.sort(key=lambda pair: -pair[0])
+    lasted = [lasted_ms for lasted_ms, _ in reversed(timed)]
     by_status = dict(Counter(run.status for run in runs).most_common())
     for name in TOKEN_NAMES:
         # A call that told nothing may have had a part of any kind, also where its own run has none.
@@ -91,11 +92,11 @@ def totals_of(infos: Sequence[RunInfo]) -> Totals:
         bounds,
         _quantile(lasted, 50),
         _quantile(lasted, 95),
-        lasted[-1],
-        longest[:SLOWEST],
+        lasted[-1] if lasted else None,
+        [run for _, run in timed[:SLOWEST]],
     )
 
 
-def _quantile(ascending: Sequence[int], percent: int) -> float:
-    """Return the nearest-rank quantile."""
-    return ascending[max(0, -(-percent * len(ascending) // 100) - 1)]
+def _quantile(ascending: Sequence[int], percent: int) -> float | None:
+    """Return the nearest-rank quantile; None of nothing."""
+    return ascending[max(0, -(-percent * len(ascending) // 100) - 1)] if ascending else None

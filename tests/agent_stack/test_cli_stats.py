@@ -94,6 +94,17 @@ class TestStats:
         assert out.splitlines()[9].split()[3:5] == ["?", "?"]
         assert cli("stats", log, "--json").json()["total_tokens"] is None
 
+    def test_durations_of_runs_nobody_timed_are_not_known(self, cli: Cli, write_log: WriteLog) -> None:
+        untimed = {"at": 5.0, "duration_ms": None}
+        log = write_log("logs/a.jsonl", call(1, **untimed), call(2, **untimed), run_id="untimed")
+        assert "run time      P50 ?   P95 ?   max ?\n" in cli("stats", log).out
+        write_log("logs/b.jsonl", call(1, at=5.0), call(2, at=7.0), run_id="timed")
+        told = cli("stats", log.parent, "--json").json()
+        assert told["run_duration_ms"] == {"p50": 2000.0, "p95": 2000.0, "max": 2000.0}
+        assert [run["run_id"] for run in told["slowest_runs"]] == ["timed"]
+        [group] = cli("stats", log.parent, "--by", "task", "--json").json()["groups"]
+        assert group["run_duration_ms"]["p50"] == 2000.0
+
     def test_sums_of_a_transcript_keep_its_bounds(self, cli: Cli, write_log: WriteLog) -> None:
         totals = {"input_tokens": 10, "output_tokens": 5, "bounds": {"output_tokens": "lower"}}
         end = {"type": "run_end", "status": "ok", "totals": totals}

@@ -56,6 +56,22 @@ def told(cli: Cli, *arguments: Any) -> list[Any]:
     return result.json_lines()
 
 
+class TestRunsNobodyTimed:
+    def test_are_in_no_duration(self, cli: Cli, week: Path, write_log: WriteLog) -> None:
+        before = told(cli, week)
+        for number in range(5):
+            write_log(
+                f"week/untimed-{number}.jsonl",
+                {"type": "run_start", "at": DAY, "format": 1, "process": GONE},
+                {"type": "tool_call", "step": 1, "at": DAY, "tool": "t"},
+                {"type": "run_end", "at": DAY, "status": "ok"},
+                run_id=f"untimed-{number}",
+            )
+        after = told(cli, week)
+        assert [day.get("p50_ms") for day in after] == [day.get("p50_ms") for day in before]
+        assert sum(day["runs"] for day in after) == sum(day["runs"] for day in before) + 5
+
+
 class TestBuckets:
     def test_are_every_day_and_those_without_a_run_have_no_figures(self, cli: Cli, week: Path) -> None:
         buckets = told(cli, week)

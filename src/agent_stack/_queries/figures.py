@@ -22,7 +22,10 @@ from agent_step_log.limits import MAX_TOKENS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AGGREGATES", "COLUMNS", "Figures", "figures_of"]
+__all__ = ["AGGREGATES", "COLUMNS", "LASTED_MS", "Figures", "figures_of"]
+
+#: How long a run took; as `agent_stack._facts.RunFacts.lasted_ms`, not known where its source told no times.
+LASTED_MS = "CASE WHEN run.ended_at <> run.started_at OR run.steps = 0 THEN run.duration_ms END"
 
 #: What `AGGREGATES` needs of a row, for `Selection.chosen`.
 COLUMNS = (

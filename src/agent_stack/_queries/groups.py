@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agent_stack._queries.figures import AGGREGATES, COLUMNS, Figures, figures_of
+from agent_stack._queries.figures import AGGREGATES, COLUMNS, LASTED_MS, Figures, figures_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +140,7 @@ def _statement(by: Sequence[str], selection: Selection) -> str:
         order = order[1:]
     return QUERY.format(
         chosen=selection.chosen(
-            [*COLUMNS, *columns, "run.status AS run_status", "run.duration_ms AS run_ms"], is_used_again=True
+            [*COLUMNS, *columns, "run.status AS run_status", f"{LASTED_MS} AS run_ms"], is_used_again=True
         ),
         names=", ".join(names),
         first=names[0],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agent_stack._facts import RunFacts
-from agent_stack._queries.figures import AGGREGATES, COLUMNS, Figures, figures_of
+from agent_stack._queries.figures import AGGREGATES, COLUMNS, LASTED_MS, Figures, figures_of
 from agent_stack._totals import SLOWEST, Totals
 
 if TYPE_CHECKING:
@@ -43,9 +43,11 @@ GROUP BY GROUPING SETS ((run_status), ())
 ORDER BY grouping(run_status) DESC, runs DESC, run_status
 """
 
-_OF_RUN = tuple(
-    f"run.{name} AS run_{short}"
-    for name, short in (("status", "status"), ("agent", "agent"), ("steps", "steps"), ("duration_ms", "ms"))
+_OF_RUN = (
+    "run.status AS run_status",
+    "run.agent AS run_agent",
+    "run.steps AS run_steps",
+    f"{LASTED_MS} AS run_ms",
 )
 
 
