@@ -80,5 +80,5 @@ class TestGrowing:
 
 
 def _told(row: StepRow) -> StepRow:
-    """A row but for whether the next one hangs below it: that one may just have come."""
-    return row._replace(has_children=False)
+    """A row but for what others say of it: whether one hangs below it, and whether another writer was met."""
+    return row._replace(has_children=False, is_alone=False)
