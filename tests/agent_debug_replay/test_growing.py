@@ -17,8 +17,17 @@ if TYPE_CHECKING:
     from agent_debug_replay import StepRow
 
 
+class Log(str):
+    """The text of a log, told by its length: whole it would fill the report of a failure."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} characters>"
+
+
 @st.composite
-def logs(draw: st.DrawFn) -> str:
+def logs(draw: st.DrawFn) -> Log:
     """A log of nested, overlapping and late steps, long enough to be read in many parts."""
     count = draw(st.integers(80, 160))
     records: list[tuple[float, dict[str, Any]]] = []
@@ -34,13 +43,13 @@ def logs(draw: st.DrawFn) -> str:
         late = draw(st.sampled_from([0.0, 0.0, 0.0, 9.0]))
         records.append((at + late, tool(step, at, **above, **whose)))
     records.sort(key=lambda each: each[0])
-    return "".join(map(line, [start(), *(record for _, record in records)]))
+    return Log("".join(map(line, [start(), *(record for _, record in records)])))
 
 
 class TestGrowing:
     @settings(max_examples=30, deadline=None)
     @given(text=logs())
-    def test_every_part_is_right_and_the_last_is_all(self, text: str) -> None:
+    def test_every_part_is_right_and_the_last_is_all(self, text: Log) -> None:
         with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
             patch.setattr("agent_debug_replay._scan._CHUNK", 1_000)
             patch.setattr("agent_debug_replay._replay._FIRST_ROWS", 5)
