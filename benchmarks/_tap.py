@@ -77,7 +77,7 @@ def _first_byte(report: Report, url: str, *, quick: bool) -> None:
             bodies = _tap_passing.history(size, 4 if quick else 10)
             for wait_ms in (20, 0):
                 took = _tap_passing.waits(
-                    client, url, bodies, wait_ms=wait_ms, gap_ms=8, rounds=1 if quick else 15
+                    client, url, bodies, wait_ms=wait_ms, gap_ms=8, rounds=1 if quick else 25
                 )
                 row.append(f"{took.first:.2f} + {took.added_first:.2f}")
         streamed.append(row)
