@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agent_debug_replay import _align
 from agent_debug_replay._align import align
+from agent_debug_replay._align_window import matches_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +119,7 @@ class TestWork:
     def steps(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counted: list[int] = []
         search = _align._Search._rounds
-        window = _align.matches_in
+        window = matches_in
 
         def count_rounds(self: _align._Search, effort: int) -> list[list[int]] | None:
             found = search(self, effort)
