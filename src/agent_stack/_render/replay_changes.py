@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from agent_debug_replay import Changes, FieldChange
 
-__all__ = ["render_changes"]
+__all__ = ["render_change", "render_changes"]
 
 _MOST = 60  # fields
 _LONG = 20_000  # characters of a value that are compared word by word
@@ -34,13 +34,14 @@ def render_changes(outcome: Changes, width: int) -> Iterator[Line]:
     if outcome.message or not outcome.changes:
         yield Line().add(outcome.message or "They say the same.", "dim", width)
     for change in outcome.changes[:_MOST]:
-        yield from _change(change, width)
+        yield from render_change(change, width, indent="  ")
     if len(outcome.changes) > _MOST:
         yield Line().add(f"… {many(len(outcome.changes) - _MOST, 'more field')} (--json prints them)", "dim")
 
 
-def _change(change: FieldChange, width: int) -> Iterator[Line]:
-    line = Line("  ").add(change.path, "note", width // 2)
+def render_change(change: FieldChange, width: int, *, indent: str = "") -> Iterator[Line]:
+    """Yield one field: what came, what went, or the words that were taken out and put in."""
+    line = Line(indent).add(change.path, "note", width // 2)
     if change.kind != "changed":
         sign, style = ("+", "ok") if change.kind == "added" else ("-", "error")
         value = change.after if change.kind == "added" else change.before

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent_stack import _safe
-from agent_stack._json import pretty_json
 from agent_stack._render.figures import many
 from agent_stack._render.lines import Line
-from agent_stack._render.preview import preview
-from agent_stack._render.wire_diff import render_compared
-from agent_stack._text_diff import diff_lines
+from agent_stack._render.replay_changes import render_change
 from agent_stack._tui._steps import LARGE, size
 from agent_step_log.errors import StepLogError
 
@@ -22,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["change_lines", "peer_lines"]
 
 _MOST = 60  # fields
-_LONG = 20_000  # characters of a value that are compared word by word
 
 
 def peer_lines(replay: Replay, before: int, after: int, width: int) -> Iterator[Line]:
@@ -74,23 +69,6 @@ def change_lines(changes: Sequence[FieldChange], width: int) -> Iterator[Line]:
     if not changes:
         yield Line("They say the same.", "ok")
     for change in changes[:_MOST]:
-        line = Line().add(change.path, "note", width // 2)
-        if change.kind == "changed":
-            yield from _changed(line, change, width)
-            continue
-        sign, style = ("+", "ok") if change.kind == "added" else ("-", "error")
-        value = change.after if change.kind == "added" else change.before
-        yield line.add(f"  {sign} ", style).add(preview(value), style, max(8, width - line.width))
+        yield from render_change(change, width)
     if len(changes) > _MOST:
         yield Line().add(f"… {many(len(changes) - _MOST, 'more field')}", "dim")
-
-
-def _changed(line: Line, change: FieldChange, width: int) -> Iterator[Line]:
-    values = change.before, change.after
-    if all(isinstance(value, int | float | bool) or value is None for value in values):
-        words = " → ".join(preview(value) for value in values)
-        yield line.add("  ").add(words, "", max(8, width - line.width))
-        return
-    yield line
-    texts = [(value if isinstance(value, str) else pretty_json(value))[:_LONG] for value in values]
-    yield from render_compared(diff_lines(*map(_safe.block, texts)), width, full=False)
