@@ -129,7 +129,7 @@ def row_facts(table: Table, row: int) -> StepRow:
         bool(flags & RETRY),
         bool(flags & CUT_OFF),
         max(table.length[row], 0) + max(table.begin_length[row], 0),
-        len(table.writers) == 1,
+        table.is_of_one_writer,
     )
 
 

@@ -267,7 +267,14 @@ class Table:
     @property
     def writers(self) -> list[str | None]:
         """Who wrote steps of the run: None for the one that made the log."""
-        return [self.strings.texts[number] for number in self._places]
+        # In one go: the thread that reads a log adds writers to what its copies share.
+        numbers = tuple(self._places)
+        return [self.strings.texts[number] for number in numbers]
+
+    @property
+    def is_of_one_writer(self) -> bool:
+        """Whether one writer wrote the whole run."""
+        return len(self._places) == 1
 
     # -- taking records in ------------------------------------------------------
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -11,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_debug_replay import Replay
+from agent_debug_replay._scan import decode_record
+from agent_debug_replay._table import Table
 from tests.agent_debug_replay.replay_logs import begun, line, start, tool
 
 if TYPE_CHECKING:
@@ -86,6 +91,35 @@ class TestGrowing:
                 seen.append(len(replay))
         assert seen == sorted(seen)
         assert len(set(seen)) > 3
+
+    def test_a_copy_may_be_asked_for_writers_while_more_of_them_are_met(self) -> None:
+        table = Table()
+        told = itertools.count(1)
+
+        def add() -> None:
+            number = next(told)
+            told_by_another = line(tool(number, number, writer=f"w{number}")).encode()
+            table.add([decode_record(told_by_another, Path("run.jsonl"))], 0, [0], [1])
+
+        add()
+        copied = table.copy()
+        is_over = threading.Event()
+
+        def go_on() -> None:
+            for _ in range(3_000):
+                add()
+            is_over.set()
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            while not is_over.is_set():
+                assert "w1" in copied.writers
+        finally:
+            thread.join()
+            sys.setswitchinterval(interval)
 
 
 def _told(row: StepRow) -> StepRow:
