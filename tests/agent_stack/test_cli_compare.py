@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Path:
-    """Twelve runs of 1.0, all well, and twelve of 1.1 whose tool fails."""
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Twelve runs of 1.0, all well, and twelve of 1.1 whose tool fails; each takes two seconds."""
     folder = tmp_path / "fleet"
+    # By the machine's clock one group may well be slower than the other: so it was now and then.
+    now = [1_700_000_000.0]
+    monkeypatch.setattr("agent_step_log._steplog.time", lambda: now[0])
     for version, fails in (("1.0", False), ("1.1", True)):
         for number in range(12):
+            now[0] += 60
             log = StepLog(
                 f"{folder}/",
                 f"run-{version}-{number:02d}",
@@ -32,6 +36,7 @@ def fleet(tmp_path: Path) -> Path:
             )
             for _ in range(3):
                 log.record_tool_call("search", {}, None, 5.0, error="no answer" if fails else None)
+            now[0] += 2
             log.close(status="error" if fails else "ok")
     StepLog(folder / "nobody.jsonl", "run-nobody").close()
     return folder
@@ -47,6 +52,7 @@ class TestTable:
         assert "0.0 %" in rows["tool calls that failed"]
         assert "100.0 %" in rows["tool calls that failed"]
         assert "no clear change" in rows["tokens a run"]
+        assert "no clear change" in rows["run time, P95"]
         assert "$0.0045" in rows["cost a run"]
         assert "1 run does not tell its version, and is in no group." in out
 
