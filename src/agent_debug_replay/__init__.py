@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent_debug_replay._child_runs import ChildRun
 from agent_debug_replay._clusters import FailureCluster, cluster_failures, message_shape
 from agent_debug_replay._commands import (
     CATCHES,
@@ -11,6 +12,7 @@ from agent_debug_replay._commands import (
     AtPlace,
     Command,
     CompareSteps,
+    EnterRun,
     Find,
     Go,
     GoMark,
@@ -58,6 +60,7 @@ from agent_debug_replay._outcomes import (
 )
 from agent_debug_replay._replay import Change, Payload, Replay, Rows
 from agent_debug_replay._rows import StepKey, StepRow
+from agent_debug_replay._step_changes import step_changes
 from agent_debug_replay.errors import CommandLineError, ExpressionError, ReplayError, RunNotFoundError
 
 __all__ = [
@@ -73,6 +76,7 @@ __all__ = [
     "AtPlace",
     "Change",
     "Changes",
+    "ChildRun",
     "Command",
     "CommandLineError",
     "CompareSteps",
@@ -83,6 +87,7 @@ __all__ = [
     "Delta",
     "Descent",
     "Divergence",
+    "EnterRun",
     "Expression",
     "ExpressionError",
     "FailureCluster",
@@ -144,4 +149,5 @@ __all__ = [
     "find_failures",
     "message_shape",
     "parse_commands",
+    "step_changes",
 ]

@@ -16,6 +16,7 @@ __all__ = [
     "AtPlace",
     "Command",
     "CompareSteps",
+    "EnterRun",
     "Find",
     "Go",
     "GoMark",
@@ -82,6 +83,13 @@ class Walk:
     ]
     count: int = 1
     is_reverse: bool = False
+
+
+@dataclass(frozen=True)
+class EnterRun:
+    """Go into a run that the step at the cursor started: the first, the second, counted from 1."""
+
+    number: int = 1
 
 
 @dataclass(frozen=True)
@@ -208,6 +216,7 @@ class Show:
 
 Command: TypeAlias = (
     Walk
+    | EnterRun
     | Until
     | Go
     | AddBreak

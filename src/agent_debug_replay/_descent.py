@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from agent_debug_replay._child_runs import ChildRun, child_runs
-from agent_debug_replay._commands import Walk
+from agent_debug_replay._commands import EnterRun, Walk
 from agent_debug_replay._navigator import Navigator
-from agent_debug_replay._outcomes import Moved
+from agent_debug_replay._outcomes import Moved, Where
 from agent_debug_replay._replay import Replay
 
 if TYPE_CHECKING:
@@ -31,13 +31,16 @@ class Descent:
     Where there is no step below, ``in`` goes into the run that the step started, and ``up`` from a step
     that is in no other leads back to that step; ``finish`` behind it. Stops, displays and the
     text looked for are those of all of them; a breakpoint at a step is one of its run alone, as marks and
-    the history are. One thread at a time.
+    the history are. Of several runs that a step started ``in`` takes the one begun first; ``in 2`` is the
+    second. One thread at a time.
 
     Args:
         replay: The run to begin with; whoever opened it closes it.
+        wait: Whether to read all of a run before it is gone into; as `Replay.open`.
     """
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: Replay, *, wait: bool = True) -> None:
+        self._wait = wait
         self._levels = [Navigator(replay)]
         self._children: dict[tuple[str, int], list[ChildRun]] = {}
 
@@ -45,6 +48,11 @@ class Descent:
     def navigator(self) -> Navigator:
         """That of the run the cursor is in."""
         return self._levels[-1]
+
+    @property
+    def navigators(self) -> tuple[Navigator, ...]:
+        """That of every run on the way, the first to the lowest."""
+        return tuple(self._levels)
 
     @property
     def depth(self) -> int:
@@ -63,7 +71,7 @@ class Descent:
         self.close()
 
     def children(self) -> list[ChildRun]:
-        """Return the runs that the step at the cursor started."""
+        """Return the runs that the step at the cursor started, the first begun first; reads heads of logs."""
         row, replay = self.navigator.row, self.navigator.replay
         if row is None:
             return []
@@ -82,13 +90,23 @@ class Descent:
 
     def do(self, command: Command) -> Outcome:
         """Do one command, as `Navigator.do`."""
-        outcome = self.navigator.do(command)
+        return self.cross(command, self.navigator.do(command))
+
+    def cross(self, command: Command, outcome: Outcome) -> Outcome:
+        """Go into another run, or back, where *command* leads there from what it came to in this one.
+
+        The two halves of `do`, for whoever does the first on another thread.
+        """
+        if isinstance(command, EnterRun):
+            return self._enter(command.number)
+        if isinstance(outcome, Where):
+            return replace(outcome, children=tuple(self.children()))
         if not isinstance(command, Walk) or not isinstance(outcome, Moved):
             return outcome
         is_in = command.move == ("out" if command.is_reverse else "in")
         is_out = command.move == ("in" if command.is_reverse else "out")
-        if is_in and outcome.end == "nowhere" and (found := self.children()):
-            return self._enter(found)
+        if is_in and outcome.end == "nowhere" and self.children():
+            return self._enter()
         if is_out and outcome.end == "nowhere" and not outcome.is_moved and self.depth:
             return self._leave()
         if command.move == "finish" and outcome.end in ("end", "nowhere") and self.depth:
@@ -98,13 +116,21 @@ class Descent:
             return replace(self.navigator.next(), message=back.message)
         return outcome
 
-    def _enter(self, found: list[ChildRun]) -> Moved:
-        child, above = found[0], self.navigator
+    def _enter(self, number: int = 1) -> Moved:
+        found, above = self.children(), self.navigator
         label = above.row.label if above.row is not None else "?"
-        replay = Replay.open(child.path, child.run_id)
+        if number > len(found):
+            here = above.position
+            return Moved(here, here, "nowhere", (), _too_few(label, len(found)))
+        child = found[number - 1]
+        replay = Replay.open(child.path, child.run_id, wait=self._wait)
         self._levels.append(Navigator(replay, like=above))
-        others = f" It started {len(found) - 1} more." if len(found) > 1 else ""
-        message = f"This is run {child.run_id}, started by step {label}; `up` leads back.{others}"
+        message = f"This is run {child.run_id}, started by step {label}; `up` leads back."
+        if len(found) > 1:
+            other = number + 1 if number < len(found) else 1
+            message += (
+                f" It is run {number} of {len(found)}: `up; where` lists them, `up; in {other}` goes on."
+            )
         at = self.navigator.position
         return Moved(at, None, "arrived" if at is not None else "nowhere", (), message)
 
@@ -113,3 +139,9 @@ class Descent:
         left.close()
         at = self.navigator.position
         return Moved(at, None, "arrived", (), f"Back in run {self.navigator.replay.run_id}.")
+
+
+def _too_few(label: str, count: int) -> str:
+    if not count:
+        return f"Step {label} started no run that is at hand."
+    return f"Step {label} started {count} {'run' if count == 1 else 'runs'}; `where` lists them."

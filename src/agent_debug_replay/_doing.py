@@ -11,6 +11,7 @@ from agent_debug_replay._commands import (
     AddWatch,
     Command,
     CompareSteps,
+    EnterRun,
     Find,
     Go,
     GoMark,
@@ -24,11 +25,11 @@ from agent_debug_replay._commands import (
     Walk,
 )
 from agent_debug_replay._expr import MISSING
-from agent_debug_replay._outcomes import Help, Note, Quit, Stops, Value
+from agent_debug_replay._outcomes import Help, Moved, Note, Quit, Stops, Value
 
 if TYPE_CHECKING:
     from agent_debug_replay._navigator import Navigator
-    from agent_debug_replay._outcomes import Moved, Outcome
+    from agent_debug_replay._outcomes import Outcome
 
 __all__ = ["do"]
 
@@ -37,6 +38,9 @@ def do(navigator: Navigator, command: Command) -> Outcome:
     """Do *command*; see `Navigator.do`."""
     if isinstance(command, Walk):
         return _walk(navigator, command)
+    if isinstance(command, EnterRun):
+        here = navigator.position  # a navigator is of one run; `Descent` goes into others
+        return Moved(here, here, "nowhere", (), "No run that this step started is at hand.")
     if isinstance(command, Until):
         return navigator.until(command.condition, reverse=command.is_reverse)
     if isinstance(command, Go):

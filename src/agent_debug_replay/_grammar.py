@@ -19,6 +19,7 @@ from agent_debug_replay._commands import (
     AtPlace,
     Command,
     CompareSteps,
+    EnterRun,
     Find,
     Go,
     GoMark,
@@ -54,14 +55,10 @@ class Topic(NamedTuple):
 TOPICS: tuple[Topic, ...] = (
     Topic(("next", "n"), "[N]", "rn", "the following step beside this one", "move"),
     Topic(("step", "s"), "[N]", "rs", "the following row, into what is below and out again", "move"),
-    Topic(("in",), "", "up", "the first step below this one; at the prompt, else the run it started", "move"),
     Topic(
-        ("up", "out"),
-        "[N]",
-        "in",
-        "the step this one is in; at the prompt, else the one that started this run",
-        "move",
+        ("in",), "[N]", "up", "the first step below this one, else the run it started; N: its Nth run", "move"
     ),
+    Topic(("up", "out"), "[N]", "in", "the step this one is in, else the one that started this run", "move"),
     Topic(("finish", "fin"), "", "rfin", "behind the step this one is in; reverse: that step", "move"),
     Topic(("continue", "c"), "", "rc", "on to the next stop, or to the end", "move"),
     Topic(("until",), "EXPR", "runtil", "the following row where EXPR holds", "move"),
@@ -93,7 +90,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(("print", "p"), "EXPR", "", "its value at this step", "look"),
     Topic(("pp",), "EXPR", "", "the same, all of it", "look"),
     Topic(("list", "l"), "[N]", "", "the rows around this one", "look"),
-    Topic(("where", "bt"), "", "", "the steps this one is inside of", "look"),
+    Topic(("where", "bt"), "", "", "the steps this one is inside of, and the runs it started", "look"),
     Topic(
         ("ctx",),
         "[-d] [--full]",
@@ -252,6 +249,13 @@ class _Line:
         raise self._unknown(name)
 
     # -- moves --------------------------------------------------------------------
+
+    def go_in(self, name: str, is_reverse: bool) -> Command:
+        if not self._rest:
+            return self.walk(name, is_reverse)
+        if not re.fullmatch(r"[1-9]\d{0,8}", self._rest):
+            raise self._wrong("in takes the number of a run that this step started: 1, 2, ...")
+        return EnterRun(int(self._rest))
 
     def walk(self, name: str, is_reverse: bool) -> Command:
         move = {"up": "out"}.get(name, name)
@@ -484,9 +488,10 @@ class _Line:
 
 _HANDLERS: dict[str, Callable[[_Line, str, bool], Command]] = {
     **dict.fromkeys(
-        ("next", "step", "in", "up", "finish", "continue", "turn", "peer", "error", "back", "forward"),
+        ("next", "step", "up", "finish", "continue", "turn", "peer", "error", "back", "forward"),
         _Line.walk,
     ),
+    "in": _Line.go_in,
     "until": _Line.until,
     "goto": _Line.goto,
     "mark": _Line.mark,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from agent_debug_replay._child_runs import ChildRun
     from agent_debug_replay._context import FileTouch, Message, State
     from agent_debug_replay._diff_fields import FieldChange
     from agent_debug_replay._rows import StepRow
@@ -135,9 +136,15 @@ class Listing:
 
 @dataclass(frozen=True)
 class Where:
-    """The steps the cursor is inside of, the outermost first, the cursor's own last."""
+    """The steps the cursor is inside of, the outermost first, the cursor's own last.
+
+    Attributes:
+        rows: The steps.
+        children: The runs that the cursor's own started, the first begun first; of a `Descent` alone.
+    """
 
     rows: tuple[StepRow, ...]
+    children: tuple[ChildRun, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agent_debug_replay import Context, Navigator, Outcome, StepRow, Wire
+    from agent_debug_replay import ChildRun, Context, Navigator, Outcome, StepRow, Wire
 
 __all__ = ["outcome_dict", "row_dict"]
 
@@ -29,9 +29,11 @@ def outcome_dict(navigator: Navigator, outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, replay.Value):
         told = {"outcome": "value", "expression": outcome.expression, "value": outcome.value}
         return {**told, "is_missing": outcome.is_missing}
-    if isinstance(outcome, replay.Listing | replay.Where):
-        kind = "rows" if isinstance(outcome, replay.Listing) else "where"
-        return {"outcome": kind, "rows": [row_dict(row) for row in outcome.rows]}
+    if isinstance(outcome, replay.Listing):
+        return {"outcome": "rows", "rows": [row_dict(row) for row in outcome.rows]}
+    if isinstance(outcome, replay.Where):
+        rows_inside = [row_dict(row) for row in outcome.rows]
+        return {"outcome": "where", "rows": rows_inside, "children": _children(outcome.children)}
     if isinstance(outcome, replay.Stops):
         return {"outcome": "stops", "stops": [asdict(stop) for stop in outcome.stops]}
     if isinstance(outcome, replay.Tabulated):
@@ -65,6 +67,10 @@ def outcome_dict(navigator: Navigator, outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, replay.Marks):
         return {"outcome": "marks", "marks": {name: row_dict(row) for name, row in outcome.marks.items()}}
     return _other_dict(outcome)
+
+
+def _children(children: tuple[ChildRun, ...]) -> list[dict[str, Any]]:
+    return [{**child._asdict(), "path": str(child.path)} for child in children]
 
 
 def _other_dict(outcome: Outcome) -> dict[str, Any]:

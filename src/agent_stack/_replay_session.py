@@ -137,7 +137,7 @@ class Session:
 
     def _show(self, outcome: Outcome) -> bool:
         """Show *outcome*; False when it ends the session."""
-        from agent_debug_replay import Quit, Where
+        from agent_debug_replay import Quit
 
         if self._as_json:
             from agent_stack._json import json_line
@@ -148,16 +148,7 @@ class Session:
             from agent_stack._render.replay_outcomes import render_outcome
 
             self._print(render_outcome(self.navigator, outcome, self._screen.width))
-            if isinstance(outcome, Where):
-                self._print(self._started())
         return not isinstance(outcome, Quit)
-
-    def _started(self) -> Iterable[Line]:
-        for child in self._descent.children():
-            line = (
-                Line("  ").add("↳ ", "note").add(f"started run {child.run_id}", "", self._screen.width - 20)
-            )
-            yield line.add("  (`in` goes there)", "dim")
 
     def _complain(self, error: StepLogError) -> None:
         if self._as_json:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from agent_debug_replay import Descent, Moved, Replay, Walk, Where
+from agent_debug_replay import ChildRun, CommandLineError, Descent, Moved, Navigator, Replay, Walk, Where
 from tests.agent_debug_replay.replay_logs import agent, line, llm, start, tool, write
 
 if TYPE_CHECKING:
@@ -106,12 +107,6 @@ class TestGoingIn:
             ("main", 1),
         ]
 
-    def test_several_runs_of_a_step_are_counted(self, descent: Descent, logs: Path) -> None:
-        (logs / "sub" / "other.jsonl").write_text(child("other", 2, tool(1)))
-        (_, _), (_, entered) = list(descent.run("2; in"))
-        assert isinstance(entered, Moved)
-        assert entered.message.endswith("It started 1 more.")
-
     def test_runs_that_are_each_other_s_parents_end(self, tmp_path: Path) -> None:
         (tmp_path / "a.jsonl").write_text(child("a", 1, tool(1), parent="b"))
         (tmp_path / "b.jsonl").write_text(child("b", 1, tool(1), parent="a"))
@@ -124,6 +119,113 @@ class TestGoingIn:
             file.write(child("one", 1, tool(7)))
         with Replay.open(path, "main") as replay, Descent(replay) as descent:
             assert places(descent, "in; up") == [("one", 7), ("main", 1)]
+
+    def test_a_negative_number_is_no_run(self, descent: Descent) -> None:
+        with pytest.raises(CommandLineError, match="in takes the number of a run"):
+            descent.run("in -1")
+
+    def test_a_navigator_alone_stays_in_its_run(self, descent: Descent) -> None:
+        (_, _), (_, moved) = Navigator(descent.navigator.replay).run("2; in 1")
+        assert isinstance(moved, Moved)
+        assert (moved.end, moved.message) == ("nowhere", "No run that this step started is at hand.")
+
+
+class TestSeveralRunsOfAStep:
+    @pytest.fixture
+    def several(self, logs: Path) -> Path:
+        """Another run of step 2, begun later than `one` and earlier in the order of names."""
+        records = [
+            line({**start(), "at": 9.0, "agent": "scout", "parent_run_id": "main", "parent_step": 2}, "a")
+        ]
+        (logs / "a.jsonl").write_text("".join([*records, line(tool(1), "a")]))
+        return logs
+
+    def test_the_one_begun_first_is_taken_and_the_choice_is_said(self, several: Path) -> None:
+        with Replay.open(several, "main") as replay, Descent(replay) as descent:
+            (_, _), (_, entered) = list(descent.run("2; in"))
+        assert isinstance(entered, Moved)
+        assert entered.message == (
+            "This is run one, started by step 2; `up` leads back. "
+            "It is run 1 of 2: `up; where` lists them, `up; in 2` goes on."
+        )
+
+    def test_a_number_chooses(self, several: Path) -> None:
+        with Replay.open(several, "main") as replay, Descent(replay) as descent:
+            assert places(descent, "2; in 2; up; in 1") == [("main", 2), ("a", 1), ("main", 2), ("one", 1)]
+
+    def test_a_number_goes_past_the_steps_below(self, logs: Path) -> None:
+        (logs / "b.jsonl").write_text(child("b", 3, tool(8)))
+        with Replay.open(logs, "main") as replay, Descent(replay) as descent:
+            assert places(descent, "3; in; up; in 1; up") == [
+                ("main", 3),
+                ("main", 4),
+                ("main", 3),
+                ("b", 8),
+                ("main", 3),
+            ]
+
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            ("2; in 3", "Step 2 started 2 runs; `where` lists them."),
+            ("1; in 1", "Step 1 started no run that is at hand."),
+        ],
+    )
+    def test_a_number_of_none_is_said(self, several: Path, text: str, why: str) -> None:
+        with Replay.open(several, "main") as replay, Descent(replay) as descent:
+            *_, (_, moved) = descent.run(text)
+            assert (moved.end, moved.message) == ("nowhere", why)  # type: ignore[union-attr]
+            assert descent.depth == 0
+
+    def test_where_lists_them(self, several: Path) -> None:
+        with Replay.open(several, "main") as replay, Descent(replay) as descent:
+            *_, (_, where) = descent.run("2; where")
+        assert isinstance(where, Where)
+        assert [(run.run_id, run.agent) for run in where.children] == [("one", "tester"), ("a", "scout")]
+
+
+class TestWhereLogsOfChildrenAre:
+    def found(self, source: Path) -> list[ChildRun]:
+        with Replay.open(source, "main") as replay, Descent(replay) as descent:
+            list(descent.run("2"))
+            return descent.children()
+
+    @pytest.fixture
+    def main(self, tmp_path: Path) -> Path:
+        return write(tmp_path / "main.jsonl", start(), tool(1), tool(2), run_id="main")
+
+    def test_packed_ones_are_gone_into(self, main: Path) -> None:
+        import zstandard
+
+        text = child("one", 2, tool(1)).encode()
+        (main.parent / "one.jsonl.gz").write_bytes(gzip.compress(text))
+        text = child("two", 2, tool(1)).encode()
+        (main.parent / "two.jsonl.zst").write_bytes(zstandard.compress(text))
+        (main.parent / "junk.jsonl.gz").write_bytes(b"no gzip at all")
+        (main.parent / "tape.tape.zst").write_bytes(b"")
+
+        assert [run.run_id for run in self.found(main)] == ["one", "two"]
+        with Replay.open(main.parent, "main") as replay, Descent(replay) as descent:
+            assert places(descent, "2; in; up; in 2")[1:] == [("one", 1), ("main", 2), ("two", 1)]
+
+    def test_in_the_run_s_own_packed_file(self, main: Path) -> None:
+        text = main.read_bytes() + child("one", 2, tool(7)).encode()
+        packed = main.parent / "sub" / "all.jsonl.gz"
+        packed.parent.mkdir()
+        packed.write_bytes(gzip.compress(text))
+
+        with Replay.open(packed, "main") as replay, Descent(replay) as descent:
+            assert places(descent, "2; in; up") == [("main", 2), ("one", 7), ("main", 2)]
+
+    def test_one_that_was_rotated_is_opened_whole(self, main: Path) -> None:
+        lines = child("one", 2, tool(1), tool(2), tool(3)).splitlines(keepends=True)
+        (main.parent / "one.000001.jsonl.gz").write_bytes(gzip.compress("".join(lines[:2]).encode()))
+        (main.parent / "one.000002.jsonl").write_text(lines[2])
+        (main.parent / "one.jsonl").write_text(lines[3])
+
+        assert [run.path.name for run in self.found(main)] == ["one.jsonl"]
+        with Replay.open(main, "main") as replay, Descent(replay) as descent:
+            assert places(descent, "2; in; end") == [("main", 2), ("one", 1), ("one", 3)]
 
 
 class TestWhatIsShared:

@@ -352,12 +352,34 @@ class TestPrompt:
         out = self.prompt(cli, monkeypatch, "bt\nin\nup\n", "logs", "main").out
 
         assert out.splitlines()[3:] == [
-            "  ↳ started run child  (`in` goes there)",
+            "  ↳ started run child  helper  (`in` goes there)",
             "This is run child, started by step 1; `up` leads back.",
             "▶     1 ● grep  → x                                                       1.0 ms",
             "Back in run main.",
             "▶     1 ● bash  → x                                                       1.0 ms",
         ]
+
+    def test_chooses_among_the_runs_a_step_started(
+        self, cli: Cli, write_log: WriteLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_log("logs/main.jsonl", RUN_START, tool(1), run_id="main")
+        child = {**RUN_START, "agent": "helper", "parent_run_id": "main", "parent_step": 1}
+        for name in ("one", "two"):
+            write_log(f"logs/{name}.jsonl", child, tool(1, tool=name), run_id=name)
+
+        out = self.prompt(cli, monkeypatch, "bt\nin 2\n", "logs", "main").out
+
+        choice = "It is run 2 of 2: `up; where` lists them, `up; in 1` goes on."
+        assert out.splitlines()[3:] == [
+            "  ↳ started run one  helper  (`in 1` goes there)",
+            "  ↳ started run two  helper  (`in 2` goes there)",
+            f"This is run two, started by step 1; `up` leads back. {choice}",
+            "▶     1 ● two  → x                                                        1.0 ms",
+        ]
+        told = cli("replay", "logs", "main", "-x", "where; in 2", "--json").out.splitlines()
+        where, moved = map(json.loads, told)
+        assert [each["run_id"] for each in where["children"]] == ["one", "two"]
+        assert moved["run_id"] == "two"
 
     def test_speaks_json(self, cli: Cli, logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         result = self.prompt(cli, monkeypatch, "n; p step\nbrek\n", logs, "aaaa0001", "--json")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent_debug_replay import (
+        ChildRun,
         Context,
         Files,
         Marks,
@@ -53,6 +54,7 @@ def render_outcome(navigator: Navigator, outcome: Outcome, width: int) -> Iterat
         here = len(outcome.rows) - 1
         for place, row in enumerate(outcome.rows):
             yield render_row(navigator.replay, row, width, is_here=place == here)
+        yield from _children(outcome.children, width)
     elif isinstance(outcome, replay.Stops):
         yield from _stops(outcome.stops, width)
     elif isinstance(outcome, replay.Tabulated):
@@ -78,6 +80,14 @@ def render_outcome(navigator: Navigator, outcome: Outcome, width: int) -> Iterat
     elif isinstance(outcome, replay.Note):
         # A command line to copy is of no use cut.
         yield Line().add(outcome.text, "dim", max(width, 4_000))
+
+
+def _children(children: tuple[ChildRun, ...], width: int) -> Iterator[Line]:
+    for number, child in enumerate(children, 1):
+        line = Line("  ").add("↳ ", "note").add(f"started run {child.run_id}", "", max(width - 40, 20))
+        line.add(f"  {child.agent}", "dim", 30) if child.agent else None
+        way = "in" if len(children) == 1 else f"in {number}"
+        yield line.add(f"  (`{way}` goes there)", "dim")
 
 
 def _moved(navigator: Navigator, moved: Moved, width: int) -> Iterator[Line]:
