@@ -26,7 +26,7 @@ def run_python() -> Callable[[str], str]:
             env={**os.environ, "PYTHONPATH": SRC},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ from agent_event_bus.testing import RecordingBus
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
-WAIT = 30  # seconds until a test that hangs is called failed
+WAIT = 120  # seconds until a test that hangs is called failed
 
 
 class TestCoroutineHandler:

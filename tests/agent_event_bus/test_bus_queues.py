@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
-WAIT = 30  # seconds until a test that hangs is called failed
+WAIT = 120  # seconds until a test that hangs is called failed
 
 
 class Gate:

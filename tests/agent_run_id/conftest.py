@@ -30,7 +30,7 @@ def run_python() -> Callable[..., str]:
     def run(code: str, env: dict[str, str] | None = None) -> str:
         env = {**(os.environ if env is None else env), "PYTHONPATH": SRC}
         done = subprocess.run(
-            [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

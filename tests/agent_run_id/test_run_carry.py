@@ -86,7 +86,7 @@ class TestCarry:
         begin = threading.Barrier(8)
 
         def work() -> str | None:
-            begin.wait(30)  # all eight are inside at the same time, or this raises
+            begin.wait(120)  # all eight are inside at the same time, or this raises
             return current_run_id()
 
         with RunContext.start() as run, ThreadPoolExecutor(8) as pool:

@@ -29,7 +29,7 @@ class TestHelp:
             "print(*sys.modules, file=sys.stderr)"
         )
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
         )
         known = {f"agent_stack.commands.{COMMANDS[name]}" for name in SUMMARIES}
         assert not known & set(done.stderr.split())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def python(code: str, *arguments: Any) -> Any:
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120, check=False
     )
 
 

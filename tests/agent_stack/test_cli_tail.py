@@ -40,12 +40,12 @@ def take(records: Any, number: int) -> Any:
 
 @pytest.fixture
 def tail_of() -> Any:
-    """Make tails that give up after ten seconds, so that a miss fails and does not hang."""
+    """Make tails that give up after two minutes, so that a miss fails and does not hang."""
     tails = []
 
     def make(source: str, run: str | None = None) -> Any:
         tail = Tail(str(source), run=run, on_damage=lambda damage: None)
-        timer = threading.Timer(10, tail.stop)
+        timer = threading.Timer(120, tail.stop)
         timer.daemon = True
         timer.start()
         tails.append((tail, timer))
@@ -159,7 +159,7 @@ class TestProcess:
             log.record_tool_call("now")
             assert json.loads(tail.stdout.readline())["tool"] == "now"
             tail.send_signal(signal.SIGINT)
-            out, err = tail.communicate(timeout=10)
+            out, err = tail.communicate(timeout=120)
         assert (tail.returncode, out, err) == (130, "", "")
 
     def test_waits_for_the_first_log_of_a_directory(self, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ class TestProcess:
             tail.stdout.readline()
             tail.stdout.close()
             log.record_tool_call("one")
-            assert tail.wait(timeout=10) == 141
+            assert tail.wait(timeout=120) == 141
             assert tail.stderr.read() == ""
 
 

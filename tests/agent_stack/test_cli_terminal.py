@@ -30,7 +30,7 @@ def on_terminal(*arguments: object, columns: int = 80, environ: dict[str, str] |
         env=env,
         dimensions=(50, columns),
         encoding="utf-8",
-        timeout=20,
+        timeout=120,
     )
     out: str = child.read()
     child.close()
@@ -41,7 +41,7 @@ def on_terminal(*arguments: object, columns: int = 80, environ: dict[str, str] |
 def in_pipe(*arguments: object, **environ: str) -> subprocess.CompletedProcess[bytes]:
     env = {**os.environ, **environ}
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, env=env, timeout=20, check=False
+        [*COMMAND, *map(str, arguments)], capture_output=True, env=env, timeout=120, check=False
     )
 
 
@@ -90,7 +90,7 @@ class TestPipe:
             assert child.stderr is not None
             child.stdout.readline()
             child.stdout.close()
-            assert child.wait(timeout=20) == 141
+            assert child.wait(timeout=120) == 141
             assert child.stderr.read() == b""
 
     def test_ascii_takes_the_place_of_what_the_output_cannot_show(self, logs: Path) -> None:
@@ -163,6 +163,6 @@ class TestCompletion:
         )
         env = {**os.environ, "PATH": f"{wrapper.parent}:{os.environ['PATH']}"}
         done = subprocess.run(
-            ["bash", "--norc", "-c", script], capture_output=True, text=True, env=env, timeout=20, check=True
+            ["bash", "--norc", "-c", script], capture_output=True, text=True, env=env, timeout=120, check=True
         )
         assert done.stdout.split() == offered

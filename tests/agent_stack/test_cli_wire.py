@@ -259,7 +259,7 @@ class TestOneExchange:
         body = bytes(range(256))
         write_tape(tmp_path / "logs", {"api": None, "body": body, "answer": body[::-1]})
         command = [sys.executable, "-m", "agent_stack", "wire", "1", "--raw", which]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=240)
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout == (body if which == "request" else body[::-1])
 

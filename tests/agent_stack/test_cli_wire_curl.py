@@ -69,7 +69,7 @@ def curl_exists() -> bool:
 def run(command: str) -> None:
     assert curl_exists(), "curl is needed to try what --curl prints"
     # As `... --curl | sh` does: an argument could not be as long as a body.
-    done = subprocess.run(["sh"], input=command.encode(), env=SECRETS, capture_output=True, timeout=60)
+    done = subprocess.run(["sh"], input=command.encode(), env=SECRETS, capture_output=True, timeout=240)
     assert (done.returncode, done.stdout) == (0, b"ok"), done.stderr.decode()
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-PATIENCE_S = 30  # reached only when a test fails
+PATIENCE_S = 120  # reached only when a test fails
 
 
 class Follower:

@@ -302,7 +302,7 @@ def test_no_sdk_is_imported_to_read_a_dict() -> None:
         env={"PYTHONPATH": source},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
 

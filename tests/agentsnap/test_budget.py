@@ -505,7 +505,7 @@ class TestInParallel:
 
                 worker = threading.Thread(target=work)
                 worker.start()
-                worker.join(10)
+                worker.join(120)
                 outcomes.append("stuck" if worker.is_alive() else "done")
 
             bus.on("event.budget.warning", call_again)

@@ -59,7 +59,7 @@ class Client:
 
 
 def of_httpx(library: Any) -> Client:
-    client = library.Client(limits=library.Limits(max_connections=1), timeout=20)
+    client = library.Client(limits=library.Limits(max_connections=1), timeout=120)
     return Client(
         lambda url, json: client.post(url, json=json).status_code,
         lambda url: client.get(url).status_code,
@@ -69,7 +69,7 @@ def of_httpx(library: Any) -> Client:
 
 def of_async_httpx(library: Any) -> Client:
     loop = asyncio.new_event_loop()
-    client = library.AsyncClient(limits=library.Limits(max_connections=1), timeout=20)
+    client = library.AsyncClient(limits=library.Limits(max_connections=1), timeout=120)
 
     def close() -> None:
         loop.run_until_complete(client.aclose())
@@ -87,7 +87,7 @@ def of_aiohttp() -> Client:
 
     async def make() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=1), timeout=aiohttp.ClientTimeout(20)
+            connector=aiohttp.TCPConnector(limit=1), timeout=aiohttp.ClientTimeout(120)
         )
 
     session = loop.run_until_complete(make())
@@ -111,14 +111,14 @@ def of_aiohttp() -> Client:
 def of_requests() -> Client:
     session = requests.Session()
     return Client(
-        lambda url, json: session.post(url, json=json, timeout=20).status_code,
-        lambda url: session.get(url, timeout=20).status_code,
+        lambda url, json: session.post(url, json=json, timeout=120).status_code,
+        lambda url: session.get(url, timeout=120).status_code,
         session.close,
     )
 
 
 def of_urllib3() -> Client:
-    pool = urllib3.PoolManager(maxsize=1, block=True, timeout=20)
+    pool = urllib3.PoolManager(maxsize=1, block=True, timeout=120)
     return Client(
         lambda url, json: pool.request("POST", url, json=json).status,
         lambda url: pool.request("GET", url).status,

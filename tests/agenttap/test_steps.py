@@ -186,7 +186,7 @@ class TestTools:
         self, provider: Provider, tmp_path: Path
     ) -> None:
         with tapped(tmp_path) as log:
-            both_asked = threading.Barrier(2, timeout=20)
+            both_asked = threading.Barrier(2, timeout=120)
 
             def work(name: str) -> None:
                 with log.agent(name):
@@ -280,7 +280,7 @@ class TestRetries:
         with StepLog(tmp_path / "run.jsonl", "run", bus=Bus()) as log, Tap(log=log):
             Agent(provider, "claude-test-503-always").ask()
 
-            assert ended.wait(20)
+            assert ended.wait(120)
         assert len(records(tmp_path, "llm_call")) == 1
 
     def test_a_refusal_that_nobody_repeats_ends_at_once(self, provider: Provider, tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Tally", "render_table", "run"]
 
-_FIRST_ACK_S = 30.0  # a writer silent for so long hangs
-_ENDED_S = 30.0  # a killed process that is still there after this is stuck in the kernel
+_FIRST_ACK_S = 240.0  # a writer silent for so long hangs
+_ENDED_S = 240.0  # a killed process that is still there after this is stuck in the kernel
 _START_UP_S = 0.35  # in which a new interpreter starts
 _HEAD = re.compile(rb'\{"run_id":"([^"]*)","step":(\d+),"type":"(\w+)"')
 _OPENING = b'{"run_id":"run-'

@@ -29,7 +29,7 @@ def kill(scenario: str, kills: int) -> Tally:
         env={**os.environ, "PYTHONPATH": SRC},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout

@@ -52,7 +52,7 @@ def run_agent(driver: Driver, provider: Provider, directory: Path) -> subprocess
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
 

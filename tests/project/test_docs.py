@@ -48,7 +48,7 @@ class TestExamples:
             env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT / "src")},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
         )
 
         assert (done.returncode, done.stderr) == (0, "")

@@ -13,7 +13,7 @@ from threading import Lock
 __all__ = ["Gate"]
 
 #: Seconds until a piece counts as never seen. Only a failing test waits as long.
-_NEVER_S = 20.0
+_NEVER_S = 120.0
 
 
 class Gate:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Provider"]
 
 #: Seconds until something a test waits for counts as not coming. Only a failing test waits as long.
-_NEVER_S = 20.0
+_NEVER_S = 120.0
 
 
 class Provider:

@@ -21,7 +21,7 @@ import agent_step_log
 __all__ = ["Ended", "run_child", "run_on_small_disk"]
 
 SRC = str(Path(agent_step_log.__file__).parents[1])
-_HANGS_S = 60.0
+_HANGS_S = 240.0
 _PRELUDE = "import json, os, signal, sys, threading, time\nfrom agent_step_log import StepLog\n"
 
 

@@ -71,7 +71,7 @@ def _run(lines: list[str], folder: Path) -> list[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     outputs = done.stdout.split(_MARK)[:-1]

@@ -49,7 +49,7 @@ class Driven:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not holds():
                 await self.pilot.pause(0.01)
 

@@ -250,7 +250,7 @@ class _Gate:
         read_on: Callable[..., None] = Replay._read_on
 
         def wait(replay: Replay, *arguments: object) -> None:
-            self._opened.wait(30)
+            self._opened.wait(120)
             read_on(replay, *arguments)
 
         monkeypatch.setattr(Replay, "_read_on", wait)
@@ -271,7 +271,7 @@ class _Held:
             if is_work and index == row:
                 tell(replay, index)
                 self._reached.set()
-                self._let_go.wait(30)
+                self._let_go.wait(120)
             tell(replay, index)
 
         monkeypatch.setattr(Replay, "_tell", wait)

@@ -261,7 +261,7 @@ class TestViews:
             assert "step 7 → 10" in screen.pane_text
             assert "input.command" in screen.pane_text
             await screen.press("escape", "g", "d")
-            assert "There is no step" in screen.app.message
+            assert screen.app.message == "There is no earlier step of the same type and name."
 
         drive(run, script)
 

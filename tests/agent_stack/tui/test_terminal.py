@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SRC = str(Path(agent_stack.__file__).parents[1])
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 class Terminal:

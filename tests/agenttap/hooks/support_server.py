@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
     Answer = Callable[["Peer", "Asked"], None]
 
-__all__ = ["Asked", "Peer", "RawServer", "chunked", "free_port", "plain"]
+__all__ = ["PATIENCES_S", "Asked", "Peer", "RawServer", "chunked", "free_port", "plain", "stalled"]
+
+#: What a client that gives up is told to wait, one after the other until what should come first has come:
+#: in no fixed time is a loaded machine sure to have answered.
+PATIENCES_S = (0.05, 0.5, 5.0, 50.0)
 
 
 class Asked(NamedTuple):
@@ -43,7 +47,7 @@ class Peer:
     def wait(self) -> None:
         """Go on when the test calls `RawServer.go`."""
         # The client may have gone without taking every step: then nobody calls, and the test is over.
-        if not self._server.steps.acquire(timeout=30) or self._server.is_closed:
+        if not self._server.steps.acquire(timeout=120) or self._server.is_closed:
             raise ConnectionAbortedError
 
     def is_gone(self) -> bool:
@@ -165,8 +169,22 @@ def chunked(*pieces: bytes, headers: tuple[str, ...] = (), is_stepped: bool = Fa
     return answer
 
 
+def stalled(*pieces: bytes) -> Answer:
+    """Answer with a head and *pieces*, and then nothing more."""
+
+    def answer(peer: Peer, asked: Asked) -> None:
+        peer.send_head(200, "Transfer-Encoding: chunked")
+        for piece in pieces:
+            peer.send_chunk(piece)
+        peer.wait()
+
+    return answer
+
+
 def free_port() -> int:
-    """Return a port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
+    """Return a port where nobody listens, nor will: it stays taken until this process ends."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    port: int = taken.getsockname()[1]
+    taken.detach()
     return port
