@@ -60,7 +60,6 @@ from agent_debug_replay._outcomes import (
 )
 from agent_debug_replay._replay import Change, Payload, Replay, Rows
 from agent_debug_replay._rows import StepKey, StepRow
-from agent_debug_replay._step_changes import step_changes
 from agent_debug_replay.errors import CommandLineError, ExpressionError, ReplayError, RunNotFoundError
 
 __all__ = [
@@ -149,5 +148,4 @@ __all__ = [
     "find_failures",
     "message_shape",
     "parse_commands",
-    "step_changes",
 ]

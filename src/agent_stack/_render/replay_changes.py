@@ -13,11 +13,11 @@ from agent_stack._render.wire_diff import render_compared
 from agent_stack._text_diff import diff_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from agent_debug_replay import Changes, FieldChange
 
-__all__ = ["render_change", "render_changes"]
+__all__ = ["render_changes", "render_fields"]
 
 _MOST = 60  # fields
 _LONG = 20_000  # characters of a value that are compared word by word
@@ -31,15 +31,23 @@ def render_changes(outcome: Changes, width: int) -> Iterator[Line]:
     head = Line("step ", "dim").add(outcome.before.label, "bold", 12)
     head.add(" → ", "dim").add(outcome.after.label, "bold", 12)
     yield head.add(f"  {outcome.after.name or '?'}", "title", max(8, width - head.width))
-    if outcome.message or not outcome.changes:
-        yield Line().add(outcome.message or "They say the same.", "dim", width)
-    for change in outcome.changes[:_MOST]:
-        yield from render_change(change, width, indent="  ")
-    if len(outcome.changes) > _MOST:
-        yield Line().add(f"… {many(len(outcome.changes) - _MOST, 'more field')} (--json prints them)", "dim")
+    if outcome.message:
+        yield Line().add(outcome.message, "dim", width)
+        return
+    yield from render_fields(outcome.changes, width, indent="  ")
 
 
-def render_change(change: FieldChange, width: int, *, indent: str = "") -> Iterator[Line]:
+def render_fields(changes: Sequence[FieldChange], width: int, *, indent: str = "") -> Iterator[Line]:
+    """Yield fields that differ, the first some dozens of them."""
+    if not changes:
+        yield Line("They say the same.", "ok")
+    for change in changes[:_MOST]:
+        yield from _change(change, width, indent)
+    if len(changes) > _MOST:
+        yield Line().add(f"… {many(len(changes) - _MOST, 'more field')} (--json prints them)", "dim")
+
+
+def _change(change: FieldChange, width: int, indent: str) -> Iterator[Line]:
     """Yield one field: what came, what went, or the words that were taken out and put in."""
     line = Line(indent).add(change.path, "note", width // 2)
     if change.kind != "changed":

@@ -18,7 +18,9 @@ from textual.app import App
 from textual.containers import Container
 
 from agent_debug_replay import (
+    Changes,
     CommandLineError,
+    CompareSteps,
     Expression,
     ExpressionError,
     Find,
@@ -329,7 +331,6 @@ class ReplayApp(App[int]):
                 "fold-all": self._fold_all,
                 "open": self._open,
                 "wire": lambda: self._open_tab(3 if self.tab == 2 else 2),
-                "compare-peer": self._compare_peer,
                 "compare-run": lambda: self._ask("run"),
                 "growth": self._toggle_growth,
                 "enter": self._enter,
@@ -484,7 +485,7 @@ class ReplayApp(App[int]):
 
     def _is_long(self, command: Command) -> bool:
         """Whether *command* may have to read many records, or to pass very many rows."""
-        if isinstance(command, Find | Until | Tabulate):
+        if isinstance(command, Find | Until | Tabulate | CompareSteps):
             return True
         if isinstance(command, Walk):
             return command.move == "continue" or len(self.replay) > _MANY
@@ -560,7 +561,7 @@ class ReplayApp(App[int]):
 
         self._show_marks()
         result = result_of(self.navigator, outcome, max(self.pane.cells, 20))
-        if len(result.lines) == 1 and isinstance(outcome, Note | Value | Stops):
+        if len(result.lines) == 1 and isinstance(outcome, Note | Value | Stops | Changes):
             self.bars["message"].show(result.lines[0])
             self.message = str(result.lines[0])
             if not isinstance(outcome, Value) or result.lines[0].width <= self.size.width:
@@ -648,21 +649,6 @@ class ReplayApp(App[int]):
         points = await self._beside.do(self.replay.growth)
         self.growth.load(points, self.navigator.position)
         self.tell("enter goes to the call, v closes" if points else "No model was called.", "dim")
-
-    def _compare_peer(self) -> None:
-        from agent_stack._tui._changes import peer_lines
-
-        at = self.navigator.position
-        if at is None:
-            return
-        other = Navigator(self.replay)
-        other.seek(at)
-        moved = other.peer(-1)
-        if moved.row is None or not moved.is_moved:
-            self.tell("There is no step of the same type and name before this one.", "warn")
-            return
-        lines = peer_lines(self.replay, moved.row, at, max(self.pane.cells, 20))
-        self._show_lines("Difference", lines)
 
     def _fold(self) -> None:
         row = self.navigator.row

@@ -9,9 +9,9 @@ from textual.screen import Screen
 from agent_stack._render.figures import SIGNS
 from agent_stack._render.lines import Line
 from agent_stack._render.preview import preview
+from agent_stack._render.replay_changes import render_fields
 from agent_stack._render.words import GLYPHS, answer_words
 from agent_stack._tui._bars import LineBar
-from agent_stack._tui._changes import change_lines
 from agent_stack._tui._painted import Painted
 from agent_stack._tui._pane import TextPane
 
@@ -47,28 +47,13 @@ def compare_with(source: str, run_id: str, text: str) -> RunDiff:
     from pathlib import Path
 
     from agent_debug_replay import diff
-    from agent_step_log import read_run
 
-    place, wanted = source, text
+    path, colon, wanted = text.rpartition(":")
     if Path(text).exists():
-        place, wanted = text, ""
-    elif ":" in text and Path(text.rpartition(":")[0]).exists():
-        place, _, wanted = text.rpartition(":")
-    return diff((source, run_id), read_run(place, _whole(place, wanted)) if wanted else read_run(place))
-
-
-def _whole(source: str, wanted: str) -> str:
-    """Return the id of the one run of *source* whose id begins or ends as *wanted*."""
-    from difflib import get_close_matches
-
-    from agent_debug_replay import RunNotFoundError
-    from agent_step_log import list_runs
-
-    known = [info.run_id for info in list_runs(source)]
-    close = [name for name in known if name.startswith(wanted) or name.endswith(wanted)]
-    if wanted in known or len(close) == 1:
-        return wanted if wanted in known else close[0]
-    raise RunNotFoundError(source, wanted, matches=close, nearest=get_close_matches(wanted, known, 3))
+        return diff((source, run_id), text)
+    if colon and Path(path).exists():
+        return diff((source, run_id), (path, wanted))
+    return diff((source, run_id), (source, text))
 
 
 class PairList(Painted):
@@ -280,7 +265,7 @@ class DiffScreen(Screen[None]):
             lines[0].add("  ran beside another step in both runs: no difference", "dim")
         width = max(self.changes.cells, 20)
         if pair.kind != "same" and pair.a is not None and pair.b is not None:
-            lines += change_lines(pair.changes(), width)
+            lines += render_fields(pair.changes(), width)
         for name, step in (("A", pair.a), ("B", pair.b)):
             if step is not None and (pair.a is None or pair.b is None):
                 lines.append(Line(f"{name} ", "bold").extend(_side(step, width - 4, 0, pair.kind)))

@@ -65,7 +65,7 @@ ACTIONS: dict[str, Action] = {
     "fold-all": Action(("X",), "", "fold all, or unfold all", "look"),
     "open": Action(("o",), "", "show more of a value that was cut", "look"),
     "wire": Action(("w",), "", "the request on the wire, then the response", "look"),
-    "compare-peer": Action(("d",), "", "what differs from the step before of the same kind", "look"),
+    "compare-peer": Action(("d",), "diff", "what differs from the step before of the same kind", "look"),
     "compare-run": Action(("D",), "", "compare with another run, side by side", "look"),
     "growth": Action(("v",), "", "how the context grew, call by call", "look"),
     "stops": Action(("b",), "info", "the stops there are", "look"),

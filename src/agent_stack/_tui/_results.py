@@ -45,6 +45,8 @@ def result_of(navigator: Navigator, outcome: Outcome, width: int) -> Result:
         targets = {2 * place + 1: row.row for place, row in enumerate(outcome.marks.values())}
     elif isinstance(outcome, replay.StateShown):
         title = "State"
+    elif isinstance(outcome, replay.Changes):
+        title = "Difference"
     return Result(title, lines, targets)
 
 
