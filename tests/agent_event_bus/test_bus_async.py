@@ -306,7 +306,7 @@ class TestEmitAsync:
                 heard.append(payload)
 
             bus = EventBus()
-            subscription = bus.on("a", handler, queue=2, policy="block")
+            subscription = bus.on("a", handler, queue=2, policy="block", block_timeout=1000)
 
             async def emit(first: int) -> None:
                 for n in range(first, 300, 3):
@@ -331,7 +331,7 @@ class TestEmitAsync:
                 heard.append(payload)
 
             bus = EventBus()
-            bus.on("a", handler, queue=1, policy="block")
+            bus.on("a", handler, queue=1, policy="block", block_timeout=1000)
 
             async def emit() -> None:
                 for n in range(5):
@@ -369,7 +369,9 @@ class TestEmitAsync:
         async def main() -> None:
             opened = threading.Event()
             bus = EventBus()
-            subscription = bus.on("a", lambda topic, payload: opened.wait(WAIT), queue=1, policy="block")
+            subscription = bus.on(
+                "a", lambda topic, payload: opened.wait(WAIT), queue=1, policy="block", block_timeout=1000
+            )
             await bus.emit_async("a", 0)
             tasks = [asyncio.create_task(bus.emit_async("a", n)) for n in range(1, 6)]
             for _ in range(20):
@@ -491,7 +493,7 @@ class TestStream:
     def test_block_makes_the_emitting_task_wait_for_the_reader(self) -> None:
         async def main() -> list[int]:
             bus = EventBus()
-            stream = bus.stream("a", queue=1, policy="block")
+            stream = bus.stream("a", queue=1, policy="block", block_timeout=1000)
 
             async def emit() -> None:
                 for n in range(20):

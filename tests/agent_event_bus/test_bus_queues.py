@@ -165,7 +165,9 @@ class TestPolicies:
 
     def test_block_loses_nothing(self, bus: EventBus) -> None:
         heard: list[int] = []
-        subscription = bus.on("a", lambda topic, payload: heard.append(payload), queue=2, policy="block")
+        subscription = bus.on(
+            "a", lambda topic, payload: heard.append(payload), queue=2, policy="block", block_timeout=1000
+        )
         for n in range(2000):
             bus.emit("a", n)
         assert bus.flush(WAIT)
@@ -175,7 +177,7 @@ class TestPolicies:
         assert subscription.high_water <= 2
 
     def test_block_waits_until_the_consumer_takes_one(self, bus: EventBus, gate: Gate) -> None:
-        bus.on("a", gate, queue=1, policy="block")
+        bus.on("a", gate, queue=1, policy="block", block_timeout=1000)
         bus.emit("a", 0)
         assert gate.entered.wait(WAIT)
         bus.emit("a", 1)
@@ -278,9 +280,14 @@ class TestPolicies:
 
         def on_signal(*_: object) -> None:
             fired[0] += 1
+            if fired[0] >= 30:
+                # Where the consumer gets no turn for long, handlers would stand on one another without end.
+                signal.setitimer(signal.ITIMER_REAL, 0)
             bus.emit("a", "signal")
 
-        subscription = bus.on("a", lambda topic, payload: heard.append(payload), queue=2, policy="block")
+        subscription = bus.on(
+            "a", lambda topic, payload: heard.append(payload), queue=2, policy="block", block_timeout=1000
+        )
         before = signal.signal(signal.SIGALRM, on_signal)
         try:
             signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)

@@ -33,6 +33,8 @@ def on_terminal(*arguments: object, columns: int = 80, environ: dict[str, str] |
         timeout=120,
     )
     out: str = child.read()
+    # Its output ends a little before the process does, and `close` would hurry it with a signal.
+    child.wait()
     child.close()
     assert child.exitstatus == 0, out
     return out.replace("\r\n", "\n")

@@ -123,8 +123,8 @@ class TestMemory:
         ).told
 
         resident, traced = told
-        # 5 MB for a million records; a page more or less is the allocator's.
-        assert resident <= 1_500_000 + 500_000
+        # 5 MB for a million records; two pages more or less, which may be huge ones, are the allocator's.
+        assert resident <= 1_500_000 + 2 * 2**21
         assert traced <= 20_000
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,8 +25,10 @@ PATIENCE_S = 120.0
 class Terminal:
     """A terminal of 120 columns and 30 lines with a server of its own, running one command."""
 
-    def __init__(self, folder: Path, *command: str) -> None:
-        self._socket = folder / "tmux"
+    def __init__(self, *command: str) -> None:
+        # Not in the test's own folder: the path of a socket has room for about a hundred bytes.
+        self._folder = TemporaryDirectory(prefix="tmux-", dir="/tmp")
+        self._socket = Path(self._folder.name) / "s"
         environment = {**os.environ, "PYTHONPATH": SRC, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", *command, env=environment)
 
@@ -43,16 +46,23 @@ class Terminal:
     def press(self, *keys: str) -> None:
         self._tmux("send-keys", *keys)
 
-    def until(self, text: str) -> str:
-        """Return the screen once *text* is on it; a terminal tells nobody that it has been drawn."""
+    def until(self, *texts: str) -> str:
+        """Return the screen once all *texts* are on it; a terminal tells nobody that it has been drawn.
+
+        What is drawn together need not be there together: a look may come when half of it has arrived.
+        """
         end = time.monotonic() + PATIENCE_S
-        while text not in (shown := self._tmux("capture-pane", "-p")):
-            assert time.monotonic() < end, f"no {text!r} on the screen:\n{shown}"
+        while True:
+            shown = self._tmux("capture-pane", "-p")
+            missing = [text for text in texts if text not in shown]
+            if not missing:
+                return shown
+            assert time.monotonic() < end, f"no {missing} on the screen:\n{shown}"
             time.sleep(0.05)
-        return shown
 
     def close(self) -> None:
         subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], check=False, capture_output=True)
+        self._folder.cleanup()
 
 
 @pytest.fixture
@@ -68,16 +78,15 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         )
     )
     shell = f"{sys.executable} -m agent_stack replay {path}; echo left with $?; exec cat"
-    terminal = Terminal(tmp_path, "sh", "-c", shell)
+    terminal = Terminal("sh", "-c", shell)
     yield terminal
     terminal.close()
 
 
 def test_keys_move_commands_run_and_leaving_gives_the_terminal_back(terminal: Terminal) -> None:
-    first = terminal.until("row 1 of 4")
-    assert "search" in first
+    terminal.until("row 1 of 4", "search")
     terminal.press("e")
-    assert "␛]0;owned" in terminal.until("row 3 of 4")
+    terminal.until("row 3 of 4", "␛]0;owned")
     terminal.press("g")
     terminal.until("row 1 of 4")
     # All at once, as from a clipboard: what follows the key that opens the prompt belongs in it.
@@ -115,20 +124,20 @@ def test_a_run_another_process_writes_is_followed_to_its_end(tmp_path: Path) -> 
             written.readline()
 
         write("first")
-        terminal = Terminal(tmp_path, sys.executable, "-m", "agent_stack", "replay", str(path))
+        terminal = Terminal(sys.executable, "-m", "agent_stack", "replay", str(path))
         try:
-            assert "● live" in terminal.until("row 1 of 1")
+            terminal.until("row 1 of 1", "● live")
             write("second")
-            assert "1 new" in terminal.until("row 1 of 2")
+            terminal.until("row 1 of 2", "1 new")
             terminal.press(".")
             terminal.until("● following")
             write("third")
-            assert "third" in terminal.until("row 3 of 3")
+            terminal.until("row 3 of 3", "third")
             terminal.press("k")
             terminal.until("row 2 of 3")
             write("fourth")
-            assert "● live" in terminal.until("row 2 of 4")
+            terminal.until("row 2 of 4", "● live")
             commands.close()
-            assert "✓ ok" in terminal.until("The run has ended: ok.")
+            terminal.until("The run has ended: ok.", "✓ ok")
         finally:
             terminal.close()
