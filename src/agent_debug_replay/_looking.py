@@ -8,6 +8,7 @@ from contextlib import suppress
 from math import isnan
 from operator import itemgetter
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from agent_debug_replay._context import ContextSize, GrowthPoint, Message, State, Totals
@@ -52,6 +53,8 @@ class Looking:
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
+        # Two threads may look at once, see `Replay.tell_rows`: one of them forgets what is old, and once.
+        self._lock = Lock()
         self._version = -1
         self._exchanges: OrderedDict[tuple[str, int], TapedExchange | None] = OrderedDict()
         self._tapes: dict[Path, Tape | None] = {}
@@ -66,12 +69,18 @@ class Looking:
 
     def _check(self) -> None:
         """Forget what was worked out when the replay has changed since."""
-        if self._replay.version != self._version:
-            self._version = self._replay.version
-            self._files = FileLedger(self._replay)
-            self._costs = {}
-            self._priced_to, self._spent = 0, self._spent[:1]
-            self._by_step = None
+        with self._lock:
+            if self._replay.version != self._version:
+                self._version = self._replay.version
+                self._files = FileLedger(self._replay)
+                self._costs = {}
+                self._priced_to, self._spent = 0, self._spent[:1]
+                self._by_step = None
+                # What had not ended may have by now, as may what had not begun.
+                for key, exchange in list(self._exchanges.items()):
+                    if exchange is None or exchange.state == "unfinished":
+                        del self._exchanges[key]
+                self._tapes = {path: tape for path, tape in self._tapes.items() if tape is not None}
 
     # -- search -----------------------------------------------------------------
 
@@ -126,11 +135,14 @@ class Looking:
             return None
         path, number = found
         key = (str(path), number)
-        if key not in self._exchanges:
-            self._exchanges[key] = self._read(path, number)
+        with suppress(KeyError):  # in one look: another thread may make room
+            return self._exchanges[key]
+        exchange = self._read(path, number)
+        with self._lock:
+            self._exchanges[key] = exchange
             if len(self._exchanges) > _KEPT_EXCHANGES:
                 self._exchanges.popitem(last=False)
-        return self._exchanges[key]
+        return exchange
 
     def _place(self, index: int) -> tuple[Path, int] | None:
         payload = self._replay.payload(index)
@@ -141,9 +153,10 @@ class Looking:
             if isinstance(name, str) and type(number) is int and Path(name).name == name:
                 path = self._directory() / name
                 return (path, number) if path.is_file() else None
-        if self._by_step is None:
-            self._by_step = self._steps_on_tapes()
-        return self._by_step.get(self._replay.table.step[index])
+        by_step = self._by_step
+        if by_step is None:
+            by_step = self._by_step = self._steps_on_tapes()
+        return by_step.get(self._replay.table.step[index])
 
     def _directory(self) -> Path:
         return self._replay.info.paths[0].parent
