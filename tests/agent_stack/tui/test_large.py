@@ -104,7 +104,7 @@ class TestCost:
             assert screen.label == "1"
             assert set(counted.read) <= set(range(HEIGHT))
             assert max(counted.drawn) < HEIGHT
-            await screen.until(lambda: screen.app._is_read)
+            await screen.until(lambda: screen.app.view.is_read)
             assert f"row 1 of {ROWS:,} " in screen.lines[0] + " "
             # What came below the screen was not drawn; what is in sight, a few times: numbers got wider.
             assert max(counted.drawn) < HEIGHT
@@ -152,7 +152,7 @@ class TestGrowing:
             await screen.press("G")
             assert screen.label == str(shown)
             gate.open()
-            await screen.until(lambda: screen.app._is_read)
+            await screen.until(lambda: screen.app.view.is_read)
             await screen.settle()
             assert screen.label == str(ROWS)
             assert "so far" not in screen.lines[0]
@@ -166,7 +166,7 @@ class TestGrowing:
             await screen.press("G", "k")
             label = screen.label
             gate.open()
-            await screen.until(lambda: screen.app._is_read)
+            await screen.until(lambda: screen.app.view.is_read)
             await screen.settle()
             assert screen.label == label
 
@@ -183,7 +183,7 @@ class TestGrowing:
             before = len(screen.app.shown)
             assert 1 <= before < ROWS // 1000
             gate.open()
-            await screen.until(lambda: screen.app._is_read and not screen.app._has_unfiltered)
+            await screen.until(lambda: screen.app.view.is_read and not screen.app.view.has_unfiltered)
             await screen.settle()
             assert list(screen.app.shown.rows) == list(range(998, ROWS, 1000))
 
@@ -233,7 +233,7 @@ class TestBeside:
             await screen.pilot.press("enter")
             await screen.until(held.is_there)
             moved = asyncio.create_task(screen.pilot.press("j"))
-            await screen.until(lambda: screen.app._beside._stop.is_set())
+            await screen.until(lambda: screen.app.view.beside._stop.is_set())
             held.let_go()
             await moved
             await screen.settle()

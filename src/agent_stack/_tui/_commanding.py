@@ -1,0 +1,126 @@
+"""Lines of commands: done at once or beside the screen, and what they come to shown."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from agent_debug_replay import (
+    Changes,
+    CommandLineError,
+    CompareSteps,
+    ExpressionError,
+    Find,
+    Go,
+    Help,
+    Look,
+    Moved,
+    Note,
+    Quit,
+    SetMark,
+    Stops,
+    Tabulate,
+    Until,
+    Value,
+    Walk,
+    parse_commands,
+)
+from agent_stack._tui._growing import Growing
+from agent_step_log.errors import StepLogError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent_debug_replay import Command, Outcome, Replay
+    from agent_stack._tui._keymap import Keymap
+
+__all__ = ["Commanding"]
+
+_MANY = 100_000  # rows from which a walk over all of them is no longer done between two keys
+
+
+class Commanding(Growing):
+    """A list that takes the language of the debugger.
+
+    Attributes:
+        keymap: Key to action or line of commands.
+    """
+
+    def __init__(
+        self, replay: Replay, keymap: Keymap, *, on_loaded: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(replay, on_loaded)
+        self.keymap = keymap
+
+    async def do_line(self, text: str) -> bool:
+        """Do a line of commands; return whether it was understood."""
+        try:
+            commands = parse_commands(text)
+        except (CommandLineError, ExpressionError) as error:
+            self.tell(f"{error.why} (column {error.column + 1})", "error")
+            return False
+        if any(map(self._is_long, commands)):
+            self._start(partial(self._do_beside, commands), self._words_of(text), is_commanded=True)
+            return True
+        try:
+            for command in commands:
+                self._show_done(command, self.navigator.do(command))
+        except StepLogError as error:
+            self.tell(str(error), "error")
+        return True
+
+    def _is_long(self, command: Command) -> bool:
+        """Whether *command* may have to read many records, or to pass very many rows."""
+        if isinstance(command, Find | Until | Tabulate | CompareSteps):
+            return True
+        if isinstance(command, Walk):
+            return command.move == "continue" or len(self.replay) > _MANY
+        if isinstance(command, Go):
+            return command.target.kind in ("id", "time", "clock") or len(self.replay) > _MANY
+        return isinstance(command, Look) and command.what in ("files", "state", "context", "wire")
+
+    async def _do_beside(self, commands: list[Command]) -> None:
+        try:
+            for command in commands:
+                if isinstance(command, Find):
+                    await self._find_row(command.text or self._found, -1 if command.is_reverse else 1)
+                else:
+                    outcome = await self.view.beside.do(partial(self.navigator.do, command))
+                    self._show_done(command, outcome)
+        except StepLogError as error:
+            self.tell(str(error), "error")
+
+    def _show_done(self, command: Command, outcome: Outcome) -> None:
+        if isinstance(command, SetMark):
+            self._show_marks()
+            self.tell(f"marked {command.name}", "note")
+        else:
+            self._show_outcome(outcome)
+
+    def _show_outcome(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Moved):
+            self._show_moved(outcome)
+        elif isinstance(outcome, Quit):
+            self.exit(0)
+        elif isinstance(outcome, Help) and not outcome.topic:
+            self._help()
+        else:
+            self._show_result(outcome)
+
+    def _show_result(self, outcome: Outcome) -> None:
+        from agent_stack._tui._results import result_of
+
+        self._show_marks()
+        result = result_of(self.navigator, outcome, max(self.pane.cells, 20))
+        if len(result.lines) == 1 and isinstance(outcome, Note | Value | Stops | Changes):
+            self.bars["message"].show(result.lines[0])
+            self.message = str(result.lines[0])
+            if not isinstance(outcome, Value) or result.lines[0].width <= self.size.width:
+                return
+        self._show_lines(result.title, result.lines, result.targets)
+
+    def _help(self) -> None:
+        from agent_stack._tui._help import help_lines
+        from agent_stack._tui._sheet import Sheet
+
+        self.push_screen(Sheet("Keys and commands", lambda width: help_lines(self.keymap, width)))
