@@ -13,9 +13,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, overload
 
 from agent_debug_replay._diff_fields import FieldChange, field_changes
+from agent_debug_replay._diff_forms import without_call_ids
 from agent_debug_replay._diff_read import RunSource, read_source
 from agent_debug_replay._diff_rounds import CALL, PAIR_KINDS, Entries, entries_of
-from agent_debug_replay._diff_steps import Side, without_call_ids
+from agent_debug_replay._diff_steps import Side
 from agent_debug_replay._diff_totals import Delta, deltas_of
 
 if TYPE_CHECKING:

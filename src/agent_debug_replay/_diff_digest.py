@@ -13,6 +13,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from agent_debug_replay._diff_forms import canonical, is_nested
 from agent_step_log.limits import MAX_TOKENS
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _other_name = attrgetter("name")
 _SILENT = frozenset({hash(b""), hash(b"null")})
 #: In a column: not told, and told but impossible. Less than any figure, so that both are easily left out.
 _UNTOLD, _IMPOSSIBLE = -1, -2
+#: Bytes of an input whose form is made while it is at hand, whether it is asked for or not.
+_SHORT = 1024
 _MOST_MS = 1e15  # longer than there has been writing
 
 
@@ -110,8 +113,8 @@ class Digest:
     Attributes:
         named: A hash of the type and the name.
         exact: A hash of that and of what went in and came out, byte for byte.
-        asked: A hash of the type, the name and the tokens in, of a model call whose prompt was not
-            recorded; None for any other step: its input is to be looked at.
+        forms: A hash of what went in, in one form (see `_diff_forms`), or of the tokens in, for a model
+            call whose prompt was not recorded. 0: not made yet, as it takes longer than most.
         kinds: The type of each; see `KINDS`.
         starts, ends: Unix seconds.
         errors: Places of steps that failed, rising once arranged.
@@ -121,7 +124,7 @@ class Digest:
     def __init__(self) -> None:
         self.named: list[int] = []
         self.exact: list[int] = []
-        self.asked: list[int | None] = []
+        self.forms = array("q")
         self.kinds = bytearray()
         self.starts, self.ends = array("d"), array("d")
         self.errors: list[int] = []
@@ -172,7 +175,8 @@ class Digest:
             of_kind.setdefault(kind, []).append(number)
         names = [_NAMES.get(kind, _other_name)(record) for record, kind in zip(ended, types, strict=True)]
         named = list(map(hash, zip(types, names, strict=True)))
-        given: list[Any] = _hashes([record.input_json for record in ended])
+        inputs = [bytes(record.input_json) for record in ended]
+        given = list(map(hash, inputs))
         out: list[Any] = _hashes([record.output_json for record in ended])
         failed: list[Any] = [
             None if record.error is None and record.error_type is None else (record.error, record.error_type)
@@ -181,14 +185,13 @@ class Digest:
         silent = [number for number, key in enumerate(given) if key in _SILENT]
         for number in silent:
             begin = begun[number]
-            given[number] = hash(said(begin.input_json) if begin is not None else b"")
-        asked: list[int | None] = [None] * len(ended)
+            inputs[number] = said(begin.input_json) if begin is not None else b""
+            given[number] = hash(inputs[number])
         calls = of_kind.get("llm_call", ())
-        if calls and silent:
+        if calls:
             for number in silent:
-                if types[number] == "llm_call" and given[number] in _SILENT:
-                    given[number] = tokens = ended[number].input_tokens
-                    asked[number] = hash((named[number], tokens))
+                if types[number] == "llm_call" and not inputs[number]:
+                    given[number] = hash(ended[number].input_tokens)
         for number in calls:
             record, key = ended[number], out[number]
             tokens = record.output_tokens if key in _SILENT else None
@@ -199,7 +202,7 @@ class Digest:
         self._places += places
         self.named += named
         self.exact += map(hash, zip(named, given, out, failed, strict=True))
-        self.asked += asked
+        self.forms.extend(_forms(inputs, given, types))
         self.kinds += bytes([KINDS.get(kind, 0) for kind in types])
         self.ends.extend([record.ts for record in ended])
         self.starts.extend(
@@ -216,12 +219,11 @@ class Digest:
             kind = record.of or "step"
             named = hash((kind, name_of(record, kind)))
             json = said(record.input_json)
-            is_silent = kind == "llm_call" and not json
-            given = record.input_tokens if is_silent else json
+            given = hash(json if json or kind != "llm_call" else record.input_tokens)
             self._places.append(place)
             self.named.append(named)
             self.exact.append(hash((named, given, UNFINISHED)))
-            self.asked.append(hash((named, given)) if is_silent else None)
+            self.forms.extend(_forms([json], [given], [kind]))
             self.kinds.append(KINDS.get(kind, 0))
             self.starts.append(record.ts)
             self.ends.append(record.ts)
@@ -240,7 +242,7 @@ class Digest:
         places = [at[place] for place in self._places]
         put = partial(_put, places=None if places == list(range(size)) else places, size=size)
         found = Digest()
-        found.named, found.exact, found.asked = put(self.named), put(self.exact), put(self.asked)
+        found.named, found.exact, found.forms = put(self.named), put(self.exact), put(self.forms)
         found.kinds, found.starts, found.ends = put(self.kinds), put(self.starts), put(self.ends)
         found.errors = sorted(at[place] for place in self.errors)
         calls, tools = _arrangement(self._calls, at), _arrangement(self._tools, at)
@@ -249,7 +251,7 @@ class Digest:
             for name, column in self.columns.items()
         }
         if any(depths):
-            for keys in (found.named, found.exact, found.asked):
+            for keys in (found.named, found.exact):
                 _deepen(keys, depths)
         return found
 
@@ -264,9 +266,9 @@ def _put(values: Any, *, places: list[int] | None, size: int) -> Any:
     return to
 
 
-def _deepen(keys: list[Any], depths: Sequence[int]) -> None:
+def _deepen(keys: list[int], depths: Sequence[int]) -> None:
     for place, depth in enumerate(depths):
-        if depth and keys[place] is not None:
+        if depth:
             keys[place] = hash((depth, keys[place]))
 
 
@@ -303,6 +305,16 @@ def asked_for(record: Record) -> tuple[str, ...] | None:
 
 def _hashes(raws: list[msgspec.Raw]) -> list[int]:
     return list(map(hash, map(bytes, raws)))
+
+
+def _forms(inputs: list[bytes], given: list[int], types: list[str]) -> list[int]:
+    """Return `Digest.forms` of some steps, with what went in and its hash."""
+    forms = given[:]
+    for number, json in enumerate(inputs):
+        if is_nested(json):
+            is_short = len(json) <= _SHORT and types[number] != "llm_call"
+            forms[number] = hash(canonical(json, is_call=False)) if is_short else 0
+    return forms
 
 
 def _started_at(record: Record) -> float:

@@ -35,10 +35,10 @@ SAME, OUTPUT, ARGUMENTS, ONLY_A, ONLY_B, REORDERED = range(6)
 _NO_KEY, _NO_OTHER_KEY = -1, -2  # different, so that neither is ever found on the other side
 
 _IS_ALONE = bytes(kind == ONLY_A for kind in range(256))
+_IS_OUTPUT = bytes(kind == OUTPUT for kind in range(256))
 _IS_FREE = bytes(is_taken == 0 for is_taken in range(256))
 
-Gap: TypeAlias = tuple[int, int, int, int]
-Keys: TypeAlias = "Sequence[int] | dict[int, int]"  # by place
+Keys: TypeAlias = "Sequence[int]"  # by place
 Found: TypeAlias = "tuple[array[int], bytearray, bytearray]"
 
 
@@ -142,7 +142,7 @@ class _Rounds:
         # and of each gap where it begins and ends in those. No gap lacks a side.
         self._mine: Sequence[int] = range(len(one))
         self._theirs: Sequence[int] = range(len(other))
-        self._gaps: list[Gap] = [(0, len(one), 0, len(other))]
+        self._gaps: list[int] = [0, len(one), 0, len(other)]
         self._round(one.exact, other.exact, SAME)
         mine, theirs = self._alone()
         if not mine or not theirs:
@@ -151,6 +151,7 @@ class _Rounds:
         self._round(
             [asked[place] for place in self._mine], [other_asked[place] for place in self._theirs], OUTPUT
         )
+        self._tell_same()
         self._find_moved(one.exact, other.exact, one.is_telling, other.is_telling)
         self._find_moved(asked, other_asked, one.is_asking, other.is_asking)
         self._round(*self._keys(one.named, other.named), ARGUMENTS)
@@ -172,49 +173,44 @@ class _Rounds:
 
     def _round(self, keys: Sequence[int], other_keys: Sequence[int], kind: int) -> None:
         """Align what is left in each gap, by the keys of what is left."""
-        all_mine, all_theirs, all_gaps = self._mine, self._theirs, self._gaps
+        all_mine, all_theirs, pair = self._mine, self._theirs, self._pair
         mine: list[int] = []
         theirs: list[int] = []
-        gaps: list[Gap] = []
-        for x, x_end, y, y_end in all_gaps:
-            if x_end - x == 1 == y_end - y:  # most are
-                if keys[x] == other_keys[y]:
-                    self._pair(all_mine[x], all_theirs[y], kind)
-                else:
-                    gaps.append((len(mine), len(mine) + 1, len(theirs), len(theirs) + 1))
-                    mine.append(all_mine[x])
-                    theirs.append(all_theirs[y])
+        gaps: list[int] = []
+        corners = iter(self._gaps)
+        for x, x_end, y, y_end in zip(corners, corners, corners, corners, strict=True):
+            ours, others = keys[x:x_end], other_keys[y:y_end]
+            if ours == others:  # most are
+                pair(all_mine[x:x_end], all_theirs[y:y_end], kind)
                 continue
             i, j = x, y
-            for next_i, next_j, size in (
-                *align(keys[x:x_end], other_keys[y:y_end]),
-                (x_end - x, y_end - y, 0),
-            ):
+            for next_i, next_j, size in (*align(ours, others), (x_end - x, y_end - y, 0)):
                 next_i, next_j = next_i + x, next_j + y
                 if i < next_i and j < next_j:
-                    begin, other_begin = len(mine), len(theirs)
+                    gaps += len(mine), len(mine) + next_i - i, len(theirs), len(theirs) + next_j - j
                     mine += all_mine[i:next_i]
                     theirs += all_theirs[j:next_j]
-                    gaps.append((begin, len(mine), other_begin, len(theirs)))
                 i, j = next_i + size, next_j + size
                 if size:
-                    self._pair_all(all_mine[next_i:i], all_theirs[next_j:j], kind)
+                    pair(all_mine[next_i:i], all_theirs[next_j:j], kind)
         self._mine, self._theirs, self._gaps = mine, theirs, gaps
 
-    def _pair_all(self, mine: Sequence[int], theirs: Sequence[int], kind: int) -> None:
-        if kind != OUTPUT and isinstance(mine, range) and isinstance(theirs, range):
+    def _pair(self, mine: Sequence[int], theirs: Sequence[int], kind: int) -> None:
+        partners, kinds, taken = self.partners, self.kinds, self.taken
+        if isinstance(mine, range) and isinstance(theirs, range):
             i, j, size = mine.start, theirs.start, len(mine)
-            self.partners[i : i + size] = array("q", theirs)
-            self.kinds[i : i + size] = bytes([kind]) * size
-            self.taken[j : j + size] = b"\1" * size
+            partners[i : i + size] = array("q", theirs)
+            kinds[i : i + size] = bytes([kind]) * size
+            taken[j : j + size] = b"\1" * size
             return
         for i, j in zip(mine, theirs, strict=True):
-            self._pair(i, j, kind)
+            partners[i], kinds[i], taken[j] = j, kind, 1
 
-    def _pair(self, i: int, j: int, kind: int) -> None:
-        if kind == OUTPUT and is_same_outcome(self.one, i, self.other, j):
-            kind = SAME
-        self.partners[i], self.kinds[i], self.taken[j] = j, kind, 1
+    def _tell_same(self) -> None:
+        """Find out which of the steps that were asked the same came to the same, too."""
+        for place in compress(count(), self.kinds.translate(_IS_OUTPUT)):
+            if is_same_outcome(self.one, place, self.other, self.partners[place]):
+                self.kinds[place] = SAME
 
     def _find_moved(
         self,
@@ -235,7 +231,8 @@ class _Rounds:
         for place in mine if waiting else ():
             places = waiting.get(keys[place])
             if places and is_known(place):
-                self._pair(place, places.popleft(), REORDERED)
+                partner = places.popleft()
+                self.partners[place], self.kinds[place], self.taken[partner] = partner, REORDERED, 1
 
     def _alone(self) -> tuple[list[int], list[int]]:
         """Return the places that have no partner so far."""

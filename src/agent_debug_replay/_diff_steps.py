@@ -1,25 +1,23 @@
 """The steps of a run in the order of its tree, each with the keys two runs are compared by.
 
     exact    depth, type, name, and what went in and came out, byte for byte
-    asked    depth, type, name, and what went in, in one canonical form
+    asked    depth, type, name, and what went in, in one form
     named    depth, type, name
 
-Depth is how many steps a step is nested in. In the canonical form keys are sorted, and of a model
-call the ids a provider makes up for each call (`id`, `tool_use_id`, `tool_call_id`, `call_id`) are
-left out. Where a model call's prompt or answer was not recorded, its count of tokens stands for it;
-of the tools a model asked for, the names count. Times and other figures are no part of any key.
+Depth is how many steps a step is nested in; the one form is that of `_diff_forms`. Where a model
+call's prompt or answer was not recorded, its count of tokens stands for it; of the tools a model
+asked for, the names count. Times and other figures are no part of any key.
 
-All but `asked` are made while the records are read: `_diff_digest`.
+All but some of `asked` are made while the records are read: `_diff_digest`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
-
-import msgspec
+from typing import TYPE_CHECKING, overload
 
 from agent_debug_replay._diff_digest import KINDS, UNFINISHED, asked_for, name_of, said
+from agent_debug_replay._diff_forms import canonical, is_same_json
 from agent_step_log import Step
 
 if TYPE_CHECKING:
@@ -28,15 +26,10 @@ if TYPE_CHECKING:
     from agent_debug_replay._diff_read import RunRead
     from agent_step_log import Record
 
-__all__ = ["Side", "Steps", "is_same_outcome", "without_call_ids"]
+__all__ = ["Side", "Steps", "is_same_outcome"]
 
-_CALL_IDS = frozenset({"id", "tool_use_id", "tool_call_id", "call_id"})
-_DEEPEST = 60
 _CALL, _EVENT = KINDS["llm_call"], KINDS["event"]
 _ASKING = (KINDS["tool_call"], KINDS["agent_call"])
-_encode = msgspec.json.Encoder(order="sorted").encode
-_decode = msgspec.json.Decoder().decode
-_NESTED = (b"{", b"[")
 
 
 class Steps(Sequence[Step]):
@@ -81,22 +74,21 @@ class Side:
     def __len__(self) -> int:
         return len(self.exact)
 
-    def asked(self, places: Iterable[int]) -> dict[int, int]:
-        """Return a key of each of *places* that is equal for steps of the same name, depth and input."""
-        known, kinds, named, ended = self.run.digest.asked, self.kinds, self.named, self.run.ended
-        keys: dict[int, int] = {}
-        for place in places:
-            key = known[place]
-            if key is None:
-                record = ended[place]
-                given: Any = b"" if record is None else bytes(record.input_json)
-                if given[:1] not in _NESTED:
+    def asked(self, places: Iterable[int]) -> list[int]:
+        """Return a key by place that is equal for steps of the same name, depth and input.
+
+        Those of *places* are; of others they may not be.
+        """
+        forms = self.run.digest.forms
+        if 0 in forms:
+            for place in places:
+                if not forms[place]:
                     given = self._given(place)
-                if given.__class__ is bytes:
-                    given = _canonical(given, is_call=kinds[place] == _CALL)
-                key = hash((named[place], given))
-            keys[place] = key
-        return keys
+                    is_call = self.kinds[place] == _CALL
+                    forms[place] = hash(
+                        canonical(given, is_call=is_call) if isinstance(given, bytes) else given
+                    )
+        return list(map(hash, zip(self.named, forms, strict=True)))
 
     def is_telling(self, place: int) -> bool:
         """Whether a step says enough to be known again elsewhere by all it says."""
@@ -149,54 +141,13 @@ def is_same_outcome(one: Side, i: int, other: Side, j: int) -> bool:
         return left is right
     kind = one.kinds[i]
     if kind == _EVENT:
-        return _is_same(said(left.data_json), said(right.data_json), is_call=False)
+        return is_same_json(said(left.data_json), said(right.data_json), is_call=False)
     if left.error != right.error or left.error_type != right.error_type:
         return False
     json, other_json = said(left.output_json), said(right.output_json)
     if kind != _CALL:
-        return _is_same(json, other_json, is_call=False)
+        return is_same_json(json, other_json, is_call=False)
     if left.stop_reason != right.stop_reason or asked_for(left) != asked_for(right):
         return False
     is_told = json or other_json or left.output_tokens == right.output_tokens
-    return bool(is_told) and _is_same(json, other_json, is_call=True)
-
-
-def _is_same(one: Any, other: Any, *, is_call: bool) -> bool:
-    if one == other:
-        return True
-    if one[:1] not in _NESTED or other[:1] != one[:1]:
-        return False
-    try:
-        left, right = _decode(one), _decode(other)
-        if is_call:
-            left, right = without_call_ids(left), without_call_ids(right)
-        # To Python True is 1, and not to JSON; that two values differ can be had for less.
-        return bool(left == right) and _encode(left) == _encode(right)
-    except (msgspec.DecodeError, msgspec.EncodeError, RecursionError):
-        return False  # a number no float holds: comparing bytes will do
-
-
-def _canonical(raw: bytes, *, is_call: bool) -> bytes:
-    """Return the JSON *raw* in one form; as it is where it has none."""
-    if raw[:1] not in _NESTED:
-        return raw
-    try:
-        value = _decode(raw)
-        return _encode(without_call_ids(value) if is_call else value)
-    except (msgspec.DecodeError, msgspec.EncodeError, RecursionError):
-        return raw  # a number no float holds: comparing bytes will do
-
-
-def without_call_ids(value: Any, depth: int = 0) -> Any:
-    """Return *value* without the ids a provider makes up for each call."""
-    if depth > _DEEPEST:
-        return value
-    if isinstance(value, dict):
-        return {
-            key: without_call_ids(item, depth + 1)
-            for key, item in value.items()
-            if key not in _CALL_IDS or not isinstance(item, str)
-        }
-    if isinstance(value, list):
-        return [without_call_ids(item, depth + 1) for item in value]
-    return value
+    return bool(is_told) and is_same_json(json, other_json, is_call=True)
