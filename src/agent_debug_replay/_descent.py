@@ -15,6 +15,7 @@ from agent_debug_replay._commands import EnterRun, Walk
 from agent_debug_replay._navigator import Navigator
 from agent_debug_replay._outcomes import Moved, Where
 from agent_debug_replay._replay import Replay
+from agent_debug_replay.errors import ReplayError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,29 +93,46 @@ class Descent:
         """Do one command, as `Navigator.do`."""
         return self.cross(command, self.navigator.do(command))
 
-    def cross(self, command: Command, outcome: Outcome) -> Outcome:
-        """Go into another run, or back, where *command* leads there from what it came to in this one.
+    def leads_in(self, command: Command, outcome: Outcome) -> bool:
+        """Whether a run that the step at the cursor started is to be gone into, if there is one.
 
-        The two halves of `do`, for whoever does the first on another thread.
+        Args:
+            command: One that the navigator has done.
+            outcome: What it came to.
         """
         if isinstance(command, EnterRun):
-            return self._enter(command.number)
+            return True
+        is_in = isinstance(command, Walk) and command.move == ("out" if command.is_reverse else "in")
+        return is_in and isinstance(outcome, Moved) and outcome.end == "nowhere"
+
+    def leads_out(self, command: Command, outcome: Outcome) -> bool:
+        """Whether the run is to be left for the one whose step started it; see `leads_in`."""
+        if not isinstance(command, Walk) or not isinstance(outcome, Moved) or not self.depth:
+            return False
+        if command.move == "finish":
+            return outcome.end in ("end", "nowhere")
+        is_out = command.move == ("in" if command.is_reverse else "out")
+        return is_out and outcome.end == "nowhere" and not outcome.is_moved
+
+    def cross(self, command: Command, outcome: Outcome) -> Outcome:
+        """Go into another run, or back, where *command* leads there: the second half of `do`.
+
+        Args:
+            command: One that the navigator has done.
+            outcome: What it came to; returned where it leads nowhere else.
+        """
         if isinstance(outcome, Where):
             return replace(outcome, children=tuple(self.children()))
-        if not isinstance(command, Walk) or not isinstance(outcome, Moved):
+        if isinstance(command, EnterRun):
+            return self._enter(command.number)
+        if self.leads_in(command, outcome):
+            return self._enter() if self.children() else outcome
+        if not self.leads_out(command, outcome):
             return outcome
-        is_in = command.move == ("out" if command.is_reverse else "in")
-        is_out = command.move == ("in" if command.is_reverse else "out")
-        if is_in and outcome.end == "nowhere" and self.children():
-            return self._enter()
-        if is_out and outcome.end == "nowhere" and not outcome.is_moved and self.depth:
-            return self._leave()
-        if command.move == "finish" and outcome.end in ("end", "nowhere") and self.depth:
-            back = self._leave()
-            if command.is_reverse:
-                return back
-            return replace(self.navigator.next(), message=back.message)
-        return outcome
+        left = self._leave()
+        if isinstance(command, Walk) and command.move == "finish" and not command.is_reverse:
+            return replace(self.navigator.next(), message=left.message)
+        return left
 
     def _enter(self, number: int = 1) -> Moved:
         found, above = self.children(), self.navigator
@@ -123,7 +141,13 @@ class Descent:
             here = above.position
             return Moved(here, here, "nowhere", (), _too_few(label, len(found)))
         child = found[number - 1]
-        replay = Replay.open(child.path, child.run_id, wait=self._wait)
+        try:
+            replay = Replay.open(child.path, child.run_id, wait=self._wait)
+        except OSError as error:
+            why = error.strerror or error
+            raise ReplayError(
+                f"{child.path}, the log of run {child.run_id}, cannot be read: {why}."
+            ) from error
         self._levels.append(Navigator(replay, like=above))
         message = f"This is run {child.run_id}, started by step {label}; `up` leads back."
         if len(found) > 1:

@@ -31,7 +31,9 @@ def run_replay(source: str, run: str | None = None) -> int:
 
     keymap = load_keymap()
     with Replay.open(source, run, wait=False) as replay:
-        return ReplayApp(replay, keymap, on_loaded=spare_keys).run() or 0
+        app = ReplayApp(replay, keymap, on_loaded=spare_keys)
+        with app.descent:
+            return app.run() or 0
 
 
 def spare_keys() -> None:

@@ -9,6 +9,7 @@ from agent_debug_replay import (
     Changes,
     CommandLineError,
     CompareSteps,
+    EnterRun,
     ExpressionError,
     Find,
     Go,
@@ -25,7 +26,7 @@ from agent_debug_replay import (
     Walk,
     parse_commands,
 )
-from agent_stack._tui._growing import Growing
+from agent_stack._tui._descending import Descending
 from agent_step_log.errors import StepLogError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ __all__ = ["Commanding"]
 _MANY = 100_000  # rows from which a walk over all of them is no longer done between two keys
 
 
-class Commanding(Growing):
+class Commanding(Descending):
     """A list that takes the language of the debugger.
 
     Attributes:
@@ -64,20 +65,23 @@ class Commanding(Growing):
             return True
         try:
             for command in commands:
-                self._show_done(command, self.navigator.do(command))
+                self._show_done(command, await self._cross(command, self.navigator.do(command)))
         except StepLogError as error:
             self.tell(str(error), "error")
         return True
 
     def _is_long(self, command: Command) -> bool:
         """Whether *command* may have to read many records, or to pass very many rows."""
-        if isinstance(command, Find | Until | Tabulate | CompareSteps):
+        if isinstance(command, Find | Until | Tabulate | CompareSteps | EnterRun):
             return True
         if isinstance(command, Walk):
-            return command.move == "continue" or len(self.replay) > _MANY
+            row = self.navigator.row
+            is_in = command.move == ("out" if command.is_reverse else "in")
+            is_leaf = row is not None and not row.has_children  # the runs it started are looked for
+            return command.move == "continue" or len(self.replay) > _MANY or (is_in and is_leaf)
         if isinstance(command, Go):
             return command.target.kind in ("id", "time", "clock") or len(self.replay) > _MANY
-        return isinstance(command, Look) and command.what in ("files", "state", "context", "wire")
+        return isinstance(command, Look) and command.what in ("files", "state", "context", "wire", "where")
 
     async def _do_beside(self, commands: list[Command]) -> None:
         try:
@@ -86,7 +90,7 @@ class Commanding(Growing):
                     await self._find_row(command.text or self._found, -1 if command.is_reverse else 1)
                 else:
                     outcome = await self.view.beside.do(partial(self.navigator.do, command))
-                    self._show_done(command, outcome)
+                    self._show_done(command, await self._cross(command, outcome))
         except StepLogError as error:
             self.tell(str(error), "error")
 

@@ -70,7 +70,8 @@ class Cursor(Working):
     def _follow(self) -> None:
         """Keep the cursor at the end of what there is."""
         self.view.is_following = True
-        self.view.fresh, self.steps.fresh_from = 0, None
+        self.view.fresh = 0
+        self.view.fresh_from = self.steps.fresh_from = None
         self.tell("following the end; any move to another step stops it", "dim")
         self._show_head()
 

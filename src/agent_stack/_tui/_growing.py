@@ -101,7 +101,7 @@ class Growing(Filtering):
         if change.added or change.changed or change.is_moved:
             if was_read and change.added and not self.view.is_following:
                 if not self.view.fresh:
-                    self.steps.fresh_from = before
+                    self.view.fresh_from = self.steps.fresh_from = before
                 self.view.fresh += change.added
             self._take_in(change, before, is_first=at is None)
         words = self._change_words(change)

@@ -47,6 +47,11 @@ class GrowthView(Painted):
         self.sizes: dict[int, ContextSize] = {}
         self._largest = 1
 
+    def show_run(self, replay: Replay) -> None:
+        """Show another run, once its calls are loaded."""
+        self._replay = replay
+        self.load((), None)
+
     def load(self, points: Sequence[GrowthPoint], row: int | None) -> None:
         """Show these calls, and put the cursor on the one at *row* or before it."""
         self.points = points

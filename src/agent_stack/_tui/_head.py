@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["head_line", "hint_line", "sums_line"]
 
+_MOST_RUNS = 3  # on the way to the one on the screen
 _HINTS = {
     "pane": (("j/k", "scroll"), ("1-7", "tabs"), ("o", "open full"), ("y", "copy"), ("esc", "back")),
     "growth": (("j/k", "call"), ("enter", "go to it"), ("v", "steps")),
@@ -45,7 +46,11 @@ def head_line(views: Sequence[RunView]) -> Line:
     replay, row = view.navigator.replay, view.navigator.row
     header = replay.header
     sign, style = SIGNS.get(replay.status, ("?", "dim"))
-    line = Line(" ").add(header.agent or "run" if header is not None else "run", "title", 30)
+    line = (
+        Line(" ")
+        .extend(_way(views[:-1]))
+        .add(header.agent or "run" if header is not None else "run", "title", 30)
+    )
     if view.is_read:  # how it ended stands at its end
         line.add(f"  {sign} {replay.status}", style)
     if row is not None:
@@ -64,6 +69,16 @@ def head_line(views: Sequence[RunView]) -> Line:
         line.add(f"  {view.fresh:,} new", "warn_bold")
     if replay.damage:
         line.add(f"  ▲ {many(len(replay.damage), 'damaged stretch', 'damaged stretches')}", "warn")
+    return line
+
+
+def _way(views: Sequence[RunView]) -> Line:
+    """Return the runs gone through, each with the step that started the next."""
+    line = Line("… → ", "dim") if len(views) > _MOST_RUNS else Line()
+    for view in views[-_MOST_RUNS:]:
+        header, row = view.navigator.replay.header, view.navigator.row
+        line.add((header.agent if header is not None else None) or "run", "dim", 20)
+        line.add(f" {row.label} → " if row is not None else " → ", "dim")
     return line
 
 

@@ -45,6 +45,13 @@ class StepList(Painted):
         self._marked: tuple[tuple[object, ...], list[int]] = ((), [])
         mark_scrollbar(self.vertical_scrollbar, self.error_cells)
 
+    def show_run(self, replay: Replay, shown: ShownRows, fresh_from: int | None) -> None:
+        """Show another run."""
+        self._replay, self.shown, self.fresh_from = replay, shown, fresh_from
+        self.marks, self._marked = {}, ((), [])
+        self._words.clear()
+        self.set_count(len(shown))
+
     def set_count(self, count: int, *, keep: bool = False) -> None:
         """There are *count* rows now; see `Painted.set_count`."""
         super().set_count(count, keep=keep)

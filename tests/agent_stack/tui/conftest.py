@@ -93,10 +93,11 @@ async def driven(
     """Open the debugger on *source*."""
     with Replay.open(source, run, wait=wait) as replay:
         app = ReplayApp(replay, load_keymap())
-        async with app.run_test(size=size) as pilot:
-            found = Driven(app, pilot)
-            await found.settle()
-            yield found
+        with app.descent:
+            async with app.run_test(size=size) as pilot:
+                found = Driven(app, pilot)
+                await found.settle()
+                yield found
 
 
 def drive(source: Path, script: Callable[[Driven], Awaitable[None]], **options: Any) -> None:
