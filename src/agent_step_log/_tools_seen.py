@@ -7,7 +7,8 @@ model's next request. The observation wins; the inference asks here first.
 from __future__ import annotations
 
 from collections import deque
-from threading import Lock
+from contextlib import suppress
+from threading import RLock
 
 import msgspec
 
@@ -26,7 +27,8 @@ class ToolsSeen:
 
     def __init__(self) -> None:
         self._calls: deque[tuple[str | None, str, bytes | None]] = deque(maxlen=MAX_CALLS)
-        self._lock = Lock()  # protects the search-and-remove of `take`; nothing inside it can call back
+        # Protects the search-and-remove of `take`. Reentrant: a signal handler may make a call in it.
+        self._lock = RLock()
 
     def add(self, tool_call_id: str | None, tool: str, given: object) -> None:
         """Remember one call. Never raises."""
@@ -41,7 +43,8 @@ class ToolsSeen:
                 if (seen_id is not None and seen_id == tool_call_id) or (
                     seen_id is None and seen_tool == tool and form is not None and form == wanted
                 ):
-                    self._calls.remove(call)
+                    with suppress(ValueError):  # the oldest, and others have just been added
+                        self._calls.remove(call)
                     return True
         return False
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from threading import Lock, Timer
+from threading import RLock, Timer
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -80,8 +80,9 @@ class StepWriter:
     def __init__(self, log: StepLog) -> None:
         self._log = log
         self._seen = log.watch_tool_calls()
-        # Protects the three below; held for dictionary work only, never while recording.
-        self._lock = Lock()
+        # Protects the three below; held for dictionary work only, never while recording. Reentrant: the
+        # collector may end a response that nobody holds any more in the midst of it.
+        self._lock = RLock()
         self._waiting: list[Call] = []
         self._asked: dict[object, Asked] = {}
         self._answered: deque[object] = deque(maxlen=MAX_TOOLS)
@@ -250,9 +251,10 @@ class StepWriter:
                 return asked, result
             return None
         wanted = _form(result.arguments)
-        for key, asked in reversed(self._asked.items()):
+        # A copy: a response that ends meanwhile asks for more.
+        for key, asked in reversed(self._asked.copy().items()):
             if asked.call.name == result.name and _form(asked.call.arguments) == wanted:
-                del self._asked[key]
+                self._asked.pop(key, None)
                 return asked, result
         return None
 

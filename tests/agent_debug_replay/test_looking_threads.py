@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent_debug_replay import Replay, _looking
+from agent_debug_replay._files_touched import FileLedger
 from agent_debug_replay._looking import Looking
 from tests.agent_debug_replay.replay_logs import line, llm, start, write
 from tests.agent_stack.wire_tapes import whole_run, write_tape
@@ -94,7 +95,7 @@ class TestTwoThreads:
             last = len(replay) - 1
             expected = replay.totals(last).cost_usd
         is_forgetting, is_half_way, has_forgotten = (threading.Event() for _ in range(3))
-        ledger, priced = _looking.FileLedger, Looking._priced
+        ledger, priced = FileLedger, Looking._priced
         prices: list[object] = []
 
         def forget(replay: Replay) -> object:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -13,6 +14,7 @@ import pytest
 
 from agent_step_log import Record, StepLog, read_log
 from agenttap import Tap, _steps
+from agenttap.decoders import ToolCall, ToolResult
 from tests.provider import Provider
 
 if TYPE_CHECKING:
@@ -231,6 +233,39 @@ class TestToolsWithoutIds:
 
         outputs = [tool.output for tool in records(tmp_path, "tool_call")]
         assert outputs == [{"result": "sunny"}, {"result": "rainy"}]
+
+    def test_a_response_the_collector_ends_while_an_answer_is_looked_for_stops_nobody(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        form, asked = _steps._form, {"city": "Kiel"}
+        call: Any = SimpleNamespace(step=SimpleNamespace(step=1, parent=None, agent=None))
+
+        def ends(n: int) -> None:
+            exchange: Any = SimpleNamespace(n=n, began=1.0, ended=2.0, keeps_content=True)
+            writer._ask([ToolCall(None, "get_weather", asked)], exchange, call)
+
+        def collect(value: object) -> bytes:
+            # As a finaliser does, on the thread at hand and wherever that is.
+            if left:
+                ends(left.pop())
+            return form(value)
+
+        def work() -> None:
+            ends(1)
+            monkeypatch.setattr(_steps, "_form", collect)
+            answered: Any = SimpleNamespace(n=3, began=3.0, ended=4.0, keeps_content=True)
+            writer._answer([ToolResult(None, "get_weather", asked, "sunny")], answered)
+
+        left = [2]
+        with StepLog(tmp_path / "run.jsonl", "run") as log:
+            writer = _steps.StepWriter(log)
+            worker = threading.Thread(target=work, daemon=True)
+            worker.start()
+            worker.join(60)
+            assert not worker.is_alive()
+
+        assert left == []
+        assert [tool.output for tool in records(tmp_path, "tool_call")] == ["sunny"]
 
 
 class TestRetries:
