@@ -313,5 +313,9 @@ def _check(record: Head, path: Path) -> None:
 
 
 def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError as error:  # it does not say where
+        why = f"{error.strerror}, for an uncompressed copy of the log; TMPDIR names another place"
+        raise OSError(error.errno, why, tempfile.gettempdir()) from None

@@ -177,6 +177,10 @@ def _save(result: Result, form: str, output: str, *, replace: bool) -> None:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             _write(result, form, file)
         beside.replace(place)
+    except OSError as error:
+        if error.filename is None:  # as a full disk has it
+            error.filename = output
+        raise
     finally:
         with suppress(FileNotFoundError):
             beside.unlink()

@@ -10,6 +10,8 @@ when the logs are closed.
 
 from __future__ import annotations
 
+import errno
+from contextlib import suppress
 from pathlib import Path  # noqa: TC003  the tests of public names look at it
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Examined", "examine"]
 
+#: A write that fails for these does not say where.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -59,12 +63,25 @@ def examine(path: Path, copy: Path | None = None, *, anew: bool = False) -> Exam
             for _ in read_file(path, on_damage=damage.append):
                 pass
         else:
-            with copy.open("wb") as file:
-                _write(path, damage, file, anew=anew)
+            _copy(path, copy, damage, anew=anew)
     except LogFormatError as error:
         why = "of a later format" if isinstance(error, LogTooNewError) else "not a log"
         return Examined([*damage, Damage(str(path), 0, path.stat().st_size, why)], error)
     return Examined(damage, None)
+
+
+def _copy(path: Path, copy: Path, damage: list[Damage], *, anew: bool) -> None:
+    try:
+        with copy.open("wb") as file:
+            _write(path, damage, file, anew=anew)
+    except OSError as error:
+        # Half of it is of no use, and takes room that somebody may be about to make.
+        with suppress(OSError):
+            copy.unlink()
+        if error.errno not in _NO_ROOM:
+            raise
+        why = f"{error.strerror}, for a copy of {path.name} that can be queried; TMPDIR names another place"
+        raise OSError(error.errno, why, str(copy.parent)) from None
 
 
 def _write(path: Path, damage: list[Damage], file: IO[bytes], *, anew: bool) -> None:
