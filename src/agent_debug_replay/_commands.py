@@ -17,12 +17,16 @@ __all__ = [
     "Command",
     "CompareSteps",
     "EnterRun",
+    "Export",
     "Find",
     "Go",
     "GoMark",
+    "KeepIn",
     "Look",
+    "Play",
     "Print",
     "SetMark",
+    "SetNote",
     "SetStop",
     "Show",
     "Tabulate",
@@ -159,6 +163,44 @@ class SetMark:
 
 
 @dataclass(frozen=True)
+class SetNote:
+    """Write a text beside the step at the cursor, for whoever looks; None: take it away."""
+
+    text: str | None
+
+
+@dataclass(frozen=True)
+class KeepIn:
+    """Write the marks and notes there are to a file, or take over those it has."""
+
+    action: Literal["save", "load"]
+    path: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write the lines of steps to a new file.
+
+    Attributes:
+        path: The file.
+        first, last: From where to where, or marks by their names; None: from the start, or to the end.
+        condition: Only steps where it holds.
+    """
+
+    path: str
+    first: Target | None = None
+    last: Target | None = None
+    condition: Expression | None = None
+
+
+@dataclass(frozen=True)
+class Play:
+    """Go on to the next stop at the pace the run had, *speed* times as fast; only a screen waits."""
+
+    speed: float = 1.0
+
+
+@dataclass(frozen=True)
 class GoMark:
     """Go to a mark."""
 
@@ -206,11 +248,11 @@ class CompareSteps:
 
 @dataclass(frozen=True)
 class Show:
-    """Show what the session has: its stops, its marks, help on a topic, what `display` keeps, the command
-    line that leads here; or end it.
+    """Show what the session has: its stops, marks and notes, help on a topic, what `display` keeps, the
+    command line that leads here; or end it.
     """
 
-    what: Literal["stops", "marks", "help", "displays", "undisplay", "command", "quit"]
+    what: Literal["stops", "marks", "notes", "help", "displays", "undisplay", "command", "quit"]
     topic: str = ""
 
 
@@ -225,6 +267,10 @@ Command: TypeAlias = (
     | SetStop
     | Find
     | SetMark
+    | SetNote
+    | KeepIn
+    | Export
+    | Play
     | GoMark
     | Print
     | Tabulate

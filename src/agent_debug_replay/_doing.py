@@ -12,12 +12,16 @@ from agent_debug_replay._commands import (
     Command,
     CompareSteps,
     EnterRun,
+    Export,
     Find,
     Go,
     GoMark,
+    KeepIn,
     Look,
+    Play,
     Print,
     SetMark,
+    SetNote,
     SetStop,
     Show,
     Tabulate,
@@ -51,6 +55,19 @@ def do(navigator: Navigator, command: Command) -> Outcome:
         return navigator.mark(command.name)
     if isinstance(command, GoMark):
         return navigator.go_to_mark(command.name)
+    if isinstance(command, SetNote):
+        return navigator.note(command.text)
+    if isinstance(command, KeepIn):
+        keep = navigator.save if command.action == "save" else navigator.load
+        return Note(keep(command.path))
+    if isinstance(command, Export):
+        return Note(
+            navigator.export(
+                command.path, first=command.first, last=command.last, condition=command.condition
+            )
+        )
+    if isinstance(command, Play):
+        return navigator.resume()
     if isinstance(command, AddBreak | AddWatch | AddCatch):
         return Stops((navigator.add(command),))
     if isinstance(command, SetStop):
@@ -115,6 +132,8 @@ def _show(navigator: Navigator, show: Show) -> Outcome:
         return Stops(navigator.stops)
     if show.what == "marks":
         return navigator.marks
+    if show.what == "notes":
+        return navigator.notes
     if show.what == "help":
         return Help(show.topic)
     if show.what == "quit":

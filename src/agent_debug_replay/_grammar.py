@@ -20,12 +20,16 @@ from agent_debug_replay._commands import (
     Command,
     CompareSteps,
     EnterRun,
+    Export,
     Find,
     Go,
     GoMark,
+    KeepIn,
     Look,
+    Play,
     Print,
     SetMark,
+    SetNote,
     SetStop,
     Show,
     Tabulate,
@@ -75,8 +79,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic(("back",), "[N]", "forward", "where the cursor was before", "move"),
     Topic(("forward",), "[N]", "back", "undo back", "move"),
     Topic(("/",), "TEXT", "?", "the following step whose records hold TEXT; alone: the next such", "move"),
-    Topic(("mark", "m"), "NAME", "", "give this step a name", "move"),
+    Topic(("mark", "m", "checkpoint"), "NAME", "", "give this step a name", "move"),
     Topic(("'",), "NAME", "", "go to a mark", "move"),
+    Topic(("play",), "[SPEED]", "", "on to the next stop at the pace it was recorded, on the screen", "move"),
     Topic(("break", "b"), "[at PLACE | STEP] [if EXPR]", "", "stop there: at tool:bash, at llm, 12", "stop"),
     Topic(("tbreak", "tb"), "[at PLACE | STEP] [if EXPR]", "", "the same, once", "stop"),
     Topic(("watch", "w"), "EXPR", "", "stop where its value changes", "stop"),
@@ -118,6 +123,17 @@ TOPICS: tuple[Topic, ...] = (
         "look",
     ),
     Topic(("marks",), "", "", "the marks there are", "look"),
+    Topic(("note",), "TEXT", "", "write TEXT beside this step; - takes it away", "keep"),
+    Topic(("notes",), "", "", "the notes there are", "keep"),
+    Topic(("save",), "FILE", "", "write marks and notes to FILE, a new one or one of earlier ones", "keep"),
+    Topic(("load",), "FILE", "", "take over the marks and notes in FILE", "keep"),
+    Topic(
+        ("export",),
+        "FILE [[PLACE]..[PLACE]] [if EXPR]",
+        "",
+        "write the log's lines of these steps to FILE, a new one",
+        "keep",
+    ),
     Topic(("cmd",), "", "", "the command line that opens this run at this step", "session"),
     Topic(("help", "h"), "[COMMAND | fields]", "", "this", "session"),
     Topic(("quit", "q"), "", "", "leave", "session"),
@@ -160,19 +176,20 @@ def parse_commands(text: str) -> list[Command]:
 
 
 def _parts(text: str) -> list[tuple[int, str]]:
-    """Cut at each ``;`` outside of quotes; what is searched for goes to the end of its part as it is."""
+    """Cut at each ``;`` outside of quotes; what is searched for, or noted, goes to the end of its part."""
     parts: list[tuple[int, str]] = []
     start = place = 0
     quote = ""
     while place < len(text):
         char = text[place]
-        is_search = not quote and text[start:place].strip()[:1] in ("/", "?", "'")
+        before = text[start:place].strip()
+        is_search = not quote and (before[:1] in ("/", "?", "'") or before.split(None, 1)[:1] == ["note"])
         if quote:
             if char == "\\":
                 place += 1
             elif char == quote:
                 quote = ""
-        elif char in "\"'" and not is_search and text[start:place].strip():
+        elif char in "\"'" and not is_search and before:
             quote = char
         elif char in ";\n":
             parts.append((start, text[start:place]))
@@ -278,6 +295,63 @@ class _Line:
         if not re.fullmatch(r"[\w.-]{1,40}", name):
             raise self._wrong("A mark is letters, digits, '_', '-' and '.'")
         return SetMark(name)
+
+    def play(self, _name: str, _is_reverse: bool) -> Command:
+        match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})x?", self._rest or "1")
+        if match is None or not float(match[1]):
+            raise self._wrong("play takes how many times as fast: play 4, play 0.5")
+        return Play(float(match[1]))
+
+    # -- what is kept -------------------------------------------------------------
+
+    def note(self, _name: str, _is_reverse: bool) -> Command:
+        text = self._needed("a text")
+        return SetNote(None if text == "-" else text)
+
+    def keep_in(self, name: str, _is_reverse: bool) -> Command:
+        path, rest = self._file()
+        if rest:
+            raise self._wrong('One file is expected here; one with spaces in its name in quotes: "my notes"')
+        return KeepIn(name, path)  # type: ignore[arg-type]  # save or load
+
+    def export(self, _name: str, _is_reverse: bool) -> Command:
+        path, at = self._file()
+        rest = self._rest[at:].strip() if at else ""
+        begin = len(self._rest) - len(rest)
+        match = re.search(r"(?:^|\s)if\s", rest)
+        condition = self._expression(begin + match.end()) if match is not None else None
+        span = rest[: match.start()].strip() if match is not None else rest
+        first, dots, last = span.partition("..")
+        if span and (not dots or len(first.split()) > 1 or len(last.split()) > 1):
+            raise self._wrong(
+                "Write which steps: 120..180, start..12, a..b of two marks, if error", self._rest_at + begin
+            )
+        return Export(path, self._end(first.strip(), begin), self._end(last.strip(), begin), condition)
+
+    def _end(self, text: str, at: int) -> Target | None:
+        if not text:
+            return None
+        rest, rest_at = self._rest, self._rest_at
+        self._rest, self._rest_at = text, rest_at + at
+        try:
+            return self._target()
+        finally:
+            self._rest, self._rest_at = rest, rest_at
+
+    def _file(self) -> tuple[str, int]:
+        """Return the name of a file, and where what follows it begins; 0 when nothing does."""
+        text = self._needed("the name of a file")
+        if text[0] in "\"'":
+            end = text.find(text[0], 1)
+            if end < 2:
+                raise self._wrong("The name of a file begins with a quote and has no other at its end")
+            name, end = text[1:end], end + 1
+        else:
+            name = text.split(None, 1)[0]
+            end = len(name)
+        if "\0" in name:
+            raise self._wrong("The name of a file has no such character")
+        return name, end if text[end:].strip() else 0
 
     # -- stops --------------------------------------------------------------------
 
@@ -412,7 +486,7 @@ class _Line:
         self._nothing()
         if name == "cmd":
             return Show("command")
-        return Show(name)  # type: ignore[arg-type]  # marks, undisplay, quit
+        return Show(name)  # type: ignore[arg-type]  # marks, notes, undisplay, quit
 
     # -- pieces -------------------------------------------------------------------
 
@@ -495,6 +569,10 @@ _HANDLERS: dict[str, Callable[[_Line, str, bool], Command]] = {
     "until": _Line.until,
     "goto": _Line.goto,
     "mark": _Line.mark,
+    "play": _Line.play,
+    "note": _Line.note,
+    **dict.fromkeys(("save", "load"), _Line.keep_in),
+    "export": _Line.export,
     "break": _Line.break_,
     "tbreak": _Line.break_,
     "watch": _Line.watch,
@@ -510,7 +588,7 @@ _HANDLERS: dict[str, Callable[[_Line, str, bool], Command]] = {
     "wire": _Line.wire,
     "diff": _Line.diff,
     **dict.fromkeys(("files", "state"), _Line.look),
-    **dict.fromkeys(("info", "help", "marks", "undisplay", "cmd", "quit"), _Line.show),
+    **dict.fromkeys(("info", "help", "marks", "notes", "undisplay", "cmd", "quit"), _Line.show),
 }
 
 

@@ -9,10 +9,12 @@ navigator.row, navigator.value("input.command")
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_debug_replay._commands import AddBreak, AddCatch, AddWatch, Target
 from agent_debug_replay._expr import MISSING, Expression
+from agent_debug_replay._kept import Kept
 from agent_debug_replay._looking import why_no_exchange
 from agent_debug_replay._outcomes import (
     Changes,
@@ -23,6 +25,7 @@ from agent_debug_replay._outcomes import (
     Marks,
     Moved,
     MoveEnd,
+    Notes,
     Outcome,
     StateShown,
     StopInfo,
@@ -35,6 +38,7 @@ from agent_debug_replay._table import ERROR
 from agent_debug_replay.errors import ReplayError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Literal
 
@@ -59,6 +63,7 @@ class _Shared:
     searched: str = ""
     displays: list[Expression] = field(default_factory=list)
     hits: int = 0
+    kept: dict[str, Kept] = field(default_factory=dict)
 
 
 class Navigator:
@@ -85,7 +90,7 @@ class Navigator:
         self._visit = -1
         self._tests: dict[int, tuple[object, Callable[[int], str | None]]] = {}
         self._tests_of = -1
-        self._marks: dict[str, StepKey] = {}
+        self._kept = self._shared.kept.setdefault(replay.run_id, Kept())
 
     @property
     def hits(self) -> int:
@@ -211,13 +216,18 @@ class Navigator:
             f"{{0}} step where {_braced(str(condition))}",
         )
 
-    def resume(self, *, reverse: bool = False) -> Moved:
-        """Go on to the next stop; without one, to the end."""
+    def resume(self, *, reverse: bool = False, most: int | None = None) -> Moved:
+        """Go on to the next stop; without one, to the end.
+
+        Args:
+            reverse: Go back.
+            most: Rows to go at the most. Default: as many as there are.
+        """
         before = self.position
         if before is None:
             return self._nowhere()
         way = -1 if reverse else 1
-        rows = range(before + way, len(self.replay) if way > 0 else -1, way)
+        rows = range(before + way, len(self.replay) if way > 0 else -1, way)[:most]
         active = [
             (stop, self._test(number)) for number, stop in self._shared.stops.items() if stop.info.is_enabled
         ]
@@ -233,6 +243,8 @@ class Navigator:
                         self._drop(hit.stop)
                 self._shared.hits += len(hits)
                 return self._arrive(row, before, "stopped", tuple(hits))
+        if rows and len(rows) == most:
+            return self._arrive(rows[-1], before, "arrived")
         last = len(self.replay) - 1 if way > 0 else 0
         return self._arrive(last, before, "end" if way > 0 else "start", (), self._end_words(way))
 
@@ -283,13 +295,13 @@ class Navigator:
     def mark(self, name: str) -> Marks:
         """Give the step at the cursor a name."""
         if self.position is not None and self._key is not None:
-            self._marks[name] = self._key
+            self._kept.marks[name] = self._key
         return self.marks
 
     def go_to_mark(self, name: str) -> Moved:
         """Go to the step of that name."""
         before = self.position
-        key = self._marks.get(name)
+        key = self._kept.marks.get(name)
         row = self.replay.index_of(key.step, key.writer) if key is not None else None
         if before is None or row is None:
             return Moved(before, before, "nowhere", (), f"There is no mark {name!r}.")
@@ -300,10 +312,112 @@ class Navigator:
         """The marks there are."""
         rows = {
             name: self.replay.row(row)
-            for name, key in self._marks.items()
+            for name, key in self._kept.marks.items()
             if (row := self.replay.index_of(key.step, key.writer)) is not None
         }
         return Marks(rows)
+
+    def note(self, text: str | None) -> Notes:
+        """Write *text* beside the step at the cursor, in the place of what was there; None: take it away.
+
+        Notes are kept as marks are: for every run that is gone into, until the session ends.
+        """
+        at = self.position
+        if at is None or self._key is None:
+            return Notes()
+        if text is None:
+            self._kept.notes.pop(self._key, None)
+            return self.notes
+        self._kept.notes[self._key] = text
+        return Notes(((self.replay.row(at), text),))
+
+    def note_at(self, row: int) -> str | None:
+        """The note beside a row; None if there is none."""
+        return self._kept.notes.get(self.replay.key(row)) if self._kept.notes else None
+
+    @property
+    def notes(self) -> Notes:
+        """The notes there are."""
+        found = [
+            (row, text)
+            for key, text in self._kept.notes.items()
+            if (row := self.replay.index_of(key.step, key.writer)) is not None
+        ]
+        return Notes(tuple((self.replay.row(row), text) for row, text in sorted(found)))
+
+    def save(self, path: str | os.PathLike[str]) -> str:
+        """Write the marks and notes of all runs of the session to a file; return what was done, in words.
+
+        Args:
+            path: A new file, or one that was written so before; what it has of other runs stays.
+
+        Raises:
+            ReplayError: There is nothing to save, or the file cannot be written or is another one.
+        """
+        from agent_debug_replay._kept import save_kept
+
+        if not any(kept.marks or kept.notes for kept in self._shared.kept.values()):
+            raise ReplayError("There are no marks and no notes: `mark NAME` and `note TEXT` make some.")
+        counts = save_kept(_user_path(path), self._shared.kept)
+        return f"Saved {counts} to {path}."
+
+    def load(self, path: str | os.PathLike[str]) -> str:
+        """Take over the marks and notes of a file; return what was done, in words.
+
+        Raises:
+            ReplayError: It cannot be read, or is no such file.
+        """
+        from agent_debug_replay._kept import load_kept
+
+        found = load_kept(_user_path(path))
+        for run_id, kept in found.items():
+            known = self._shared.kept.setdefault(run_id, Kept())
+            known.marks.update(kept.marks)
+            known.notes.update(kept.notes)
+        counts = found.get(self.replay.run_id, Kept()).counts
+        others = len(found.keys() - {self.replay.run_id})
+        also = f", and those of {others:,} other {'run' if others == 1 else 'runs'}" if others else ""
+        return f"Took over {counts if any(counts) else 'none'} of this run{also}."
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        first: Target | None = None,
+        last: Target | None = None,
+        condition: str | Expression | None = None,
+    ) -> str:
+        """Write the log's lines of steps to a new file, a log of its own; return what was done, in words.
+
+        Args:
+            path: A file that is not there yet.
+            first, last: From where to where, each included; an id may be the name of a mark. Default: all.
+            condition: Only steps where it holds.
+
+        Raises:
+            ExpressionError: *condition* cannot be understood.
+            ReplayError: There is no such place, no such step, or the file is there, or cannot be written.
+        """
+        from agent_debug_replay._export import export_rows
+
+        rows: Sequence[int] = range(self._end_row(first, 0), self._end_row(last, len(self.replay) - 1) + 1)
+        if condition is not None:
+            holds = _expression(condition).condition(self.replay)
+            rows = [row for row in rows if holds(row)]
+        if not rows:
+            raise ReplayError("There is no such step: nothing was written.")
+        done = export_rows(self.replay, rows, _user_path(path))
+        words = f"{done.steps:,} {'step' if done.steps == 1 else 'steps'} in {done.lines:,} lines"
+        return f"Wrote {words}, {done.size_bytes:,} bytes, to {path}."
+
+    def _end_row(self, target: Target | None, otherwise: int) -> int:
+        if target is None:
+            return otherwise
+        key = self._kept.marks.get(str(target.value)) if target.kind == "id" else None
+        row, why = self._row_of(target) if key is None else (self.replay.index_of(key.step, key.writer), "")
+        if row is None:
+            raise ReplayError(why or f"The step of mark {target.value!r} is not there any more.")
+        return row
 
     def _walk(self, following: Callable[[int, int], int], count: int, what: str) -> Moved:
         """Move *count* times; *following* gives the row after one: -2 where there is nothing such."""
@@ -669,6 +783,12 @@ class Navigator:
 
 def _expression(given: str | Expression) -> Expression:
     return Expression(given) if isinstance(given, str) else given
+
+
+def _user_path(path: str | os.PathLike[str]) -> Path:
+    import os
+
+    return Path(os.path.expanduser(path))  # noqa: PTH111  that of pathlib fails where there is no such user
 
 
 def _braced(text: str) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "MoveEnd",
     "Moved",
     "Note",
+    "Notes",
     "Outcome",
     "Quit",
     "StateShown",
@@ -243,6 +244,13 @@ class Marks:
 
 
 @dataclass(frozen=True)
+class Notes:
+    """The notes there are, or, of a command that made one, that one: row and text, in the order of rows."""
+
+    notes: tuple[tuple[StepRow, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Help:
     """Help on a topic; "" is the list of commands."""
 
@@ -274,6 +282,7 @@ Outcome: TypeAlias = (
     | Tabulated
     | StateShown
     | Marks
+    | Notes
     | Help
     | Note
     | Quit

@@ -24,6 +24,7 @@ def outcome_dict(navigator: Navigator, outcome: Outcome) -> dict[str, Any]:
             "run_id": navigator.replay.run_id,
             "hits": [asdict(hit) for hit in outcome.hits],
             "row": row_dict(row) if row is not None else None,
+            "note": navigator.note_at(outcome.row) if outcome.row is not None else None,
             "display": {each.text: _value(navigator.value(each)) for each in navigator.displays},
         }
     if isinstance(outcome, replay.Value):
@@ -66,6 +67,9 @@ def outcome_dict(navigator: Navigator, outcome: Outcome) -> dict[str, Any]:
         return {"outcome": "files", "files": [asdict(touch) for touch in outcome.files]}
     if isinstance(outcome, replay.Marks):
         return {"outcome": "marks", "marks": {name: row_dict(row) for name, row in outcome.marks.items()}}
+    if isinstance(outcome, replay.Notes):
+        notes = [{"row": row_dict(row), "text": text} for row, text in outcome.notes]
+        return {"outcome": "notes", "notes": notes}
     return _other_dict(outcome)
 
 

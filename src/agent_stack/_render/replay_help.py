@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render_help"]
 
-_GROUPS = {"move": "Moving", "stop": "Stopping", "look": "Looking", "session": "Session"}
+_GROUPS = {"move": "Moving", "stop": "Stopping", "look": "Looking", "keep": "Keeping", "session": "Session"}
 _LEFT = 40
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Marks,
         Moved,
         Navigator,
+        Notes,
         Outcome,
         State,
         StopInfo,
@@ -73,6 +74,8 @@ def render_outcome(navigator: Navigator, outcome: Outcome, width: int) -> Iterat
         yield from _state(navigator, outcome.state, width) if outcome.state is not None else ()
     elif isinstance(outcome, replay.Marks):
         yield from _marks(navigator, outcome, width)
+    elif isinstance(outcome, replay.Notes):
+        yield from _notes(navigator, outcome, width)
     elif isinstance(outcome, replay.Help):
         from agent_stack._render.replay_help import render_help
 
@@ -105,6 +108,9 @@ def _moved(navigator: Navigator, moved: Moved, width: int) -> Iterator[Line]:
         yield Line().add(moved.message, style, max(width, _MESSAGE))
     if moved.row is not None:
         yield render_row(navigator.replay, navigator.replay.row(moved.row), width, is_here=True)
+        note = navigator.note_at(moved.row)
+        if note is not None:
+            yield _note(note, width)
     for expression in navigator.displays:
         yield from _display(navigator, expression.text, width)
 
@@ -318,3 +324,16 @@ def _marks(navigator: Navigator, marks: Marks, width: int) -> Iterator[Line]:
     for name, row in marks.marks.items():
         yield Line().add(f"'{name}", "note", 20)
         yield render_row(navigator.replay, row, width)
+
+
+def _notes(navigator: Navigator, notes: Notes, width: int) -> Iterator[Line]:
+    if not notes.notes:
+        yield Line("There are no notes. note TEXT makes one.", "dim")
+    for row, text in notes.notes:
+        yield render_row(navigator.replay, row, width)
+        yield _note(text, width)
+
+
+def _note(text: str, width: int) -> Line:
+    # One that a person wrote is of no use cut.
+    return Line("  ✎ ", "note").add(text, "", max(width - 4, _MESSAGE))

@@ -115,6 +115,9 @@ class ReplayApp(Commanding):
         self._idle = perf_counter() + IDLE_S
         if not meaning:
             return True
+        if self._is_playing and meaning == "play":
+            self._cancel()
+            return True
         if not self._is_look(meaning):
             await self._stop_commands()
         if self._doing is None:
@@ -223,6 +226,10 @@ class ReplayApp(Commanding):
             self._focus_pane()
 
     def _cancel(self) -> None:
+        if self._is_playing:
+            self.workers.cancel_group(self, "scan")
+            self.tell("stopped", "dim")
+            return
         if self._doing is not None:
             self.view.beside.stop()
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from agent_debug_replay import (
     CommandLineError,
     CompareSteps,
     EnterRun,
+    Export,
+    Expression,
     ExpressionError,
     Find,
     Go,
@@ -17,8 +20,11 @@ from agent_debug_replay import (
     Look,
     Moved,
     Note,
+    Notes,
+    Play,
     Quit,
     SetMark,
+    SetNote,
     Stops,
     Tabulate,
     Until,
@@ -26,7 +32,7 @@ from agent_debug_replay import (
     Walk,
     parse_commands,
 )
-from agent_stack._tui._descending import Descending
+from agent_stack._tui._playing import Playing
 from agent_step_log.errors import StepLogError
 
 if TYPE_CHECKING:
@@ -40,7 +46,7 @@ __all__ = ["Commanding"]
 _MANY = 100_000  # rows from which a walk over all of them is no longer done between two keys
 
 
-class Commanding(Descending):
+class Commanding(Playing):
     """A list that takes the language of the debugger.
 
     Attributes:
@@ -72,7 +78,7 @@ class Commanding(Descending):
 
     def _is_long(self, command: Command) -> bool:
         """Whether *command* may have to read many records, or to pass very many rows."""
-        if isinstance(command, Find | Until | Tabulate | CompareSteps | EnterRun):
+        if isinstance(command, Find | Until | Tabulate | CompareSteps | EnterRun | Export | Play):
             return True
         if isinstance(command, Walk):
             row = self.navigator.row
@@ -88,7 +94,11 @@ class Commanding(Descending):
             for command in commands:
                 if isinstance(command, Find):
                     await self._find_row(command.text or self._found, -1 if command.is_reverse else 1)
+                elif isinstance(command, Play):
+                    await self._play(command.speed)
                 else:
+                    if isinstance(command, Export) and command.condition is None and self.view.filter:
+                        command = replace(command, condition=Expression(self.view.filter))
                     outcome = await self.view.beside.do(partial(self.navigator.do, command))
                     self._show_done(command, await self._cross(command, outcome))
         except StepLogError as error:
@@ -98,6 +108,9 @@ class Commanding(Descending):
         if isinstance(command, SetMark):
             self._show_marks()
             self.tell(f"marked {command.name}", "note")
+        elif isinstance(command, SetNote):
+            self._show_marks()
+            self.tell("The note was taken away." if command.text is None else f"✎ {command.text}", "note")
         else:
             self._show_outcome(outcome)
 
@@ -116,7 +129,7 @@ class Commanding(Descending):
 
         self._show_marks()
         result = result_of(self.navigator, outcome, max(self.pane.cells, 20))
-        if len(result.lines) == 1 and isinstance(outcome, Note | Value | Stops | Changes):
+        if len(result.lines) == 1 and isinstance(outcome, Note | Notes | Value | Stops | Changes):
             self.bars["message"].show(result.lines[0])
             self.message = str(result.lines[0])
             if not isinstance(outcome, Value) or result.lines[0].width <= self.size.width:

@@ -90,6 +90,8 @@ class Cursor(Working):
         self._result = ""
         parts = [f"■ {hit.kind} {hit.stop}: {hit.detail or hit.text}" for hit in moved.hits]
         parts += [moved.message] if moved.message else []
+        note = self.navigator.note_at(moved.row) if moved.row is not None else None
+        parts += [f"✎ {note}"] if note is not None else []
         parts += [f"{text} = {self._shown_value(text)}" for text in map(str, self.navigator.displays)]
         if moved.row is not None and self.view.shown.place_of(moved.row) is None:
             if self.view.shown.is_filtered:

@@ -181,8 +181,9 @@ class Frame(App[int]):
 
     def _show_marks(self) -> None:
         marks = {row.row: name for name, row in self.navigator.marks.marks.items()}
-        if marks != self.steps.marks:
-            self.steps.marks = marks
+        noted = {row.row for row, _ in self.navigator.notes.notes}
+        if (marks, noted) != (self.steps.marks, self.steps.noted):
+            self.steps.marks, self.steps.noted = marks, noted
             self.steps.repaint_all()
 
     def _show_head(self) -> None:

@@ -54,6 +54,7 @@ ACTIONS: dict[str, Action] = {
     "forward": Action(("right_square_bracket",), "forward", "and forward again", "move"),
     "continue": Action(("c",), "continue", "on to the next stop", "move"),
     "reverse-continue": Action(("C",), "-continue", "back to the stop before", "move"),
+    "play": Action(("space",), "play", "play on at the pace the run had, or stop", "move"),
     "find": Action(("slash",), "", "find a text in the records", "find"),
     "find-next": Action(("n",), "", "the next place it is in", "find"),
     "find-previous": Action(("N",), "", "the place before", "find"),

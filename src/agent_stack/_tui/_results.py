@@ -43,6 +43,8 @@ def result_of(navigator: Navigator, outcome: Outcome, width: int) -> Result:
         targets = {place: row.row for place, row in enumerate(outcome.rows)}
     elif isinstance(outcome, replay.Marks):
         targets = {2 * place + 1: row.row for place, row in enumerate(outcome.marks.values())}
+    elif isinstance(outcome, replay.Notes):
+        targets = {place: outcome.notes[place // 2][0].row for place in range(2 * len(outcome.notes))}
     elif isinstance(outcome, replay.StateShown):
         title = "State"
     elif isinstance(outcome, replay.Changes):

@@ -38,6 +38,7 @@ class StepList(Painted):
         self._replay = replay
         self.shown = shown
         self.marks: dict[int, str] = {}
+        self.noted: set[int] = set()
         self.fresh_from: int | None = None
         self.has_prices = False
         self._words: OrderedDict[int, list[tuple[str, str]]] = OrderedDict()
@@ -48,7 +49,7 @@ class StepList(Painted):
     def show_run(self, replay: Replay, shown: ShownRows, fresh_from: int | None) -> None:
         """Show another run."""
         self._replay, self.shown, self.fresh_from = replay, shown, fresh_from
-        self.marks, self._marked = {}, ((), [])
+        self.marks, self.noted, self._marked = {}, set(), ((), [])
         self._words.clear()
         self.set_count(len(shown))
 
@@ -118,6 +119,8 @@ class StepList(Painted):
         line.add(row.name or row.type or "?", name, max(min(_NAME, room - line.width), 4))
         if row.is_retry:
             line.add(" ↻", "warn")
+        if row.row in self.noted:
+            line.add(" ✎", "note")
         for text, piece_style in self._said(row):
             left = room - line.width
             if left > 5 and text:
