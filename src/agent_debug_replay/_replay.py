@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, overload
 
 from agent_debug_replay._looking import Looking
 from agent_debug_replay._rows import StepKey, StepRow, row_facts
-from agent_debug_replay._run_files import LoadedRun, Loader, match_run, rotated_beside, run_named
+from agent_debug_replay._run_files import LoadedRun, Loader, match_run, open_run, parts_since, unrotated
 from agent_debug_replay._scan import LogFile, decode_record
 from agent_debug_replay._sums import Sums
 from agent_debug_replay._table import ERROR
@@ -188,8 +189,7 @@ class Replay:
     # -- reading ----------------------------------------------------------------
 
     def _load(self, *, wait: bool) -> tuple[Loader, LoadedRun, threading.Thread | None]:
-        paths, run_id = run_named(self.source, self._asked)
-        loader = Loader(paths, run_id)
+        loader = open_run(self.source, self._asked)
         try:
             if wait:
                 loader.read()
@@ -359,23 +359,34 @@ class Replay:
         here = os.fstat(last.fd)
         if here.st_size < last.position:
             return "shrunk"
+        path = last.path
+        if self.status == "running" and path != Path(self.source):
+            # The log may have been opened when its next file was not there yet, or held nothing of the run.
+            path = unrotated(path)
         try:
-            there = last.path.stat()
+            there = path.stat()
         except OSError:
-            return "gone"
-        if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+            # Moved aside, with the next one not made yet, it is only about to be rotated.
+            return "gone" if parts_since(path, here) is None else "same"
+        if os.path.samestat(here, there):
             return "same"
-        after: list[LogFile] = []
-        for part in rotated_beside(last.path):
-            with suppress(OSError):
-                status = part.stat()
-                if (status.st_dev, status.st_ino) == (here.st_dev, here.st_ino):
-                    after = [LogFile(last.path)]
-                elif after:
-                    after.insert(-1, LogFile(part))
-        if not after:
+        # Opened before the others are looked for: so none that was moved aside in between is missed.
+        try:
+            newest = LogFile(path)
+        except OSError:
+            return "same"  # moved aside this very moment
+        parts = parts_since(path, here)
+        if parts is None:
+            newest.close()
             return "replaced"
-        self._loader.files += after
+        for part in parts:
+            with suppress(OSError):
+                file = LogFile(part)
+                if os.path.samestat(os.fstat(file.fd), os.fstat(newest.fd)):
+                    file.close()  # moved aside since it was opened; what came after it is found next time
+                    break
+                self._loader.files.append(file)
+        self._loader.files.append(newest)
         return "rotated"
 
     def _reload(self, kind: Literal["shrunk", "replaced"]) -> Change:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING
 
 from agent_debug_replay._peek import peek
@@ -21,9 +23,20 @@ if TYPE_CHECKING:
     from agent_debug_replay._sums import Sums
     from agent_debug_replay._table import Head
 
-__all__ = ["LoadedRun", "Loader", "match_run", "rotated_beside", "run_named"]
+__all__ = [
+    "LoadedRun",
+    "Loader",
+    "match_run",
+    "open_run",
+    "parts_since",
+    "rotated_beside",
+    "run_named",
+    "unrotated",
+]
 
 _NEAREST = 3
+_TRIES = 5  # to open the files of a run while none of them is moved aside
+_TICK_S = 1.0  # by which a file's time may lag behind the clock
 
 
 class LoadedRun:
@@ -144,6 +157,36 @@ class Loader:
         return found
 
 
+def open_run(source: str | os.PathLike[str], run: str | None) -> Loader:
+    """Open the files to read, all of them: also when one is rotated meanwhile.
+
+    Raises:
+        RunNotFoundError, ReplayError, LogSourceError, LogFormatError, LogTooNewError,
+            OSError: as `Replay.open`.
+    """
+    for _ in range(_TRIES - 1):
+        began = time() - _TICK_S
+        try:
+            loader = Loader(*run_named(source, run))
+        except FileNotFoundError:
+            continue  # moved aside, and the next one is not made yet
+        if not _lacks_a_part(loader, began):
+            return loader
+        loader.close()
+    return Loader(*run_named(source, run))
+
+
+def _lacks_a_part(loader: Loader, since: float) -> bool:
+    """Whether a file was moved aside since, that what was opened then is not all there is."""
+    known = {file.path for file in loader.files}
+    for file in loader.files:
+        with suppress(OSError):
+            parts = [] if is_compressed(file.path) else rotated_beside(file.path)
+            if parts and parts[-1] not in known and parts[-1].stat().st_mtime >= since:
+                return True
+    return False
+
+
 def run_named(source: str | os.PathLike[str], run: str | None) -> tuple[list[Path], str | None]:
     """Return the files to read, and the run if it is known already.
 
@@ -219,6 +262,30 @@ def rotated_beside(path: Path) -> list[Path]:
         for other in path.parent.iterdir()
         if other.name.startswith(prefix) and _is_part(other.name[len(prefix) :], suffix)
     )
+
+
+def unrotated(path: Path) -> Path:
+    """Return the path of the log that *path* is a part of; *path* where it is none."""
+    name, _, number = path.stem.rpartition(".")
+    is_part = name and _is_part(f"{number}{path.suffix}", path.suffix)
+    return path.with_name(f"{name}{path.suffix}") if is_part else path
+
+
+def parts_since(path: Path, status: os.stat_result) -> list[Path] | None:
+    """Return the files *path* was rotated into after the one of *status*, oldest first; None if that is none.
+
+    Those compressed since are left out.
+    """
+    from os.path import samestat
+
+    found: list[Path] | None = None
+    for part in rotated_beside(path):
+        with suppress(OSError):
+            if found is not None:
+                found.append(part)
+            elif samestat(part.stat(), status):
+                found = []
+    return found
 
 
 def _is_part(rest: str, suffix: str) -> bool:

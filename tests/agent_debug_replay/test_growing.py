@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,9 +18,12 @@ from hypothesis import strategies as st
 from agent_debug_replay import Replay
 from agent_debug_replay._scan import decode_record
 from agent_debug_replay._table import Table
+from agent_step_log import StepLog
 from tests.agent_debug_replay.replay_logs import begun, line, start, tool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent_debug_replay import StepRow
 
 
@@ -82,9 +87,21 @@ class TestGrowing:
         monkeypatch.setattr("agent_debug_replay._replay._MORE_ROWS", 10)
         monkeypatch.setattr("agent_debug_replay._scan._CHUNK", 4_000)
         path = tmp_path / "run.jsonl"
-        path.write_text("".join(map(line, [start(), *(tool(n, n) for n in range(1, 3_000))])))
-        seen = []
+        path.write_text("".join(map(line, [start(), *(tool(n, n) for n in range(1, 1_000))])))
+        seen: list[int] = []
+        looking: list[Replay] = []
+        opened = threading.Event()
+
+        def give_way(_seconds: float) -> None:
+            # Else a thread that reads while the other has no turn is done before anything is taken over.
+            opened.wait(120)
+            while looking[0]._partly is not None and not looking[0]._is_closed:
+                sleep(0)
+
+        monkeypatch.setattr("agent_debug_replay._replay.sleep", give_way)
         with Replay.open(path, wait=False) as replay:
+            looking.append(replay)
+            opened.set()
             while not replay.is_complete:
                 change = replay.refresh()
                 assert not change.is_moved
@@ -120,6 +137,61 @@ class TestGrowing:
         finally:
             thread.join()
             sys.setswitchinterval(interval)
+
+
+class TestTwoLookers:
+    @pytest.mark.parametrize("rotate_bytes", [None, 30_000])
+    def test_at_a_run_that_a_third_writes_see_all_of_it(
+        self, tmp_path: Path, rotate_bytes: int | None
+    ) -> None:
+        path = tmp_path / "run.jsonl"
+        seen: list[list[tuple[int, str, int, bool, bool]]] = []
+        failures: list[BaseException] = []
+        is_over = threading.Event()
+        log = StepLog(path, "run-a", rotate_bytes=rotate_bytes, on_error="raise")
+        log.record_tool_call("first")
+
+        def write() -> None:
+            for number in range(200):
+                with log.tool_call("outer", {"n": number}), log.tool_call("inner", {"n": number}):
+                    log.event("note", {"n": number})
+            log.close()
+            is_over.set()
+
+        def look(*, wait: bool) -> None:
+            with Replay.open(path, "run-a", wait=wait) as replay:
+                while True:
+                    is_last = is_over.is_set() and replay.is_complete
+                    change = replay.refresh()
+                    assert all(row < len(replay) for row in change.changed)
+                    for row in replay.rows[-3:]:
+                        assert replay.payload(row.row).record.step == row.step
+                    if is_last and change.kind == "same":
+                        break
+                seen.append(
+                    [(row.step, row.type, row.depth, row.is_in_flight, row.is_error) for row in replay.rows]
+                )
+                assert replay.status == "ok"
+
+        def at_work(work: Callable[[], None]) -> threading.Thread:
+            def do() -> None:
+                try:
+                    work()
+                except BaseException as error:
+                    failures.append(error)
+
+            thread = threading.Thread(target=do)
+            thread.start()
+            return thread
+
+        works = (write, partial(look, wait=True), partial(look, wait=False))
+        for thread in [at_work(work) for work in works]:
+            thread.join()
+
+        assert failures == []
+        assert seen[0] == seen[1]
+        assert [step for step, *_ in sorted(seen[0])] == list(range(1, 602))
+        assert not any(is_in_flight for *_, is_in_flight, _ in seen[0])
 
 
 def _told(row: StepRow) -> StepRow:
