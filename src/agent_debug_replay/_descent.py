@@ -73,14 +73,25 @@ class Descent:
 
     def children(self) -> list[ChildRun]:
         """Return the runs that the step at the cursor started, the first begun first; reads heads of logs."""
-        row, replay = self.navigator.row, self.navigator.replay
-        if row is None:
-            return []
+        row = self.navigator.row
+        return self._started().get(row.step, []) if row is not None else []
+
+    def parents(self) -> set[int]:
+        """Return the numbers of the steps of this run that started runs; reads heads of logs."""
+        return set(self._started())
+
+    def _started(self) -> dict[int, list[ChildRun]]:
+        """Return the runs started by the run the cursor is in, by the number of their step."""
+        replay = self.navigator.replay
         key = (replay.run_id, replay.version)
         if key not in self._children:
             self._children = {key: child_runs(replay)}
         inside = {navigator.replay.run_id for navigator in self._levels}  # a ring of parents has no end
-        return [each for each in self._children[key] if each.step == row.step and each.run_id not in inside]
+        found: dict[int, list[ChildRun]] = {}
+        for each in self._children[key]:
+            if each.step is not None and each.run_id not in inside:
+                found.setdefault(each.step, []).append(each)
+        return found
 
     def run(self, text: str) -> Iterator[tuple[Command, Outcome]]:
         """Do the commands of *text*, as `Navigator.run`."""
@@ -149,12 +160,12 @@ class Descent:
                 f"{child.path}, the log of run {child.run_id}, cannot be read: {why}."
             ) from error
         self._levels.append(Navigator(replay, like=above))
-        message = f"This is run {child.run_id}, started by step {label}; `up` leads back."
-        if len(found) > 1:
+        if len(found) == 1:
+            message = f"This is run {child.run_id}, started by step {label}; `up` leads back."
+        else:  # the id last, as it may be long
             other = number + 1 if number < len(found) else 1
-            message += (
-                f" It is run {number} of {len(found)}: `up; where` lists them, `up; in {other}` goes on."
-            )
+            message = f"Run {number} of {len(found)} that step {label} started: `up` leads back, "
+            message += f"`up; in {other}` to another. It is {child.run_id}."
         at = self.navigator.position
         return Moved(at, None, "arrived" if at is not None else "nowhere", (), message)
 

@@ -145,8 +145,7 @@ class TestSeveralRunsOfAStep:
             (_, _), (_, entered) = list(descent.run("2; in"))
         assert isinstance(entered, Moved)
         assert entered.message == (
-            "This is run one, started by step 2; `up` leads back. "
-            "It is run 1 of 2: `up; where` lists them, `up; in 2` goes on."
+            "Run 1 of 2 that step 2 started: `up` leads back, `up; in 2` to another. It is one."
         )
 
     def test_a_number_chooses(self, several: Path) -> None:

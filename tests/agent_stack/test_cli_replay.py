@@ -352,7 +352,7 @@ class TestPrompt:
         out = self.prompt(cli, monkeypatch, "bt\nin\nup\n", "logs", "main").out
 
         assert out.splitlines()[3:] == [
-            "  ↳ started run child  helper  (`in` goes there)",
+            "  ↳ in  helper  child",
             "This is run child, started by step 1; `up` leads back.",
             "▶     1 ● grep  → x                                                       1.0 ms",
             "Back in run main.",
@@ -369,11 +369,10 @@ class TestPrompt:
 
         out = self.prompt(cli, monkeypatch, "bt\nin 2\n", "logs", "main").out
 
-        choice = "It is run 2 of 2: `up; where` lists them, `up; in 1` goes on."
         assert out.splitlines()[3:] == [
-            "  ↳ started run one  helper  (`in 1` goes there)",
-            "  ↳ started run two  helper  (`in 2` goes there)",
-            f"This is run two, started by step 1; `up` leads back. {choice}",
+            "  ↳ in 1  helper  one",
+            "  ↳ in 2  helper  two",
+            "Run 2 of 2 that step 1 started: `up` leads back, `up; in 1` to another. It is two.",
             "▶     1 ● two  → x                                                        1.0 ms",
         ]
         told = cli("replay", "logs", "main", "-x", "where; in 2", "--json").out.splitlines()

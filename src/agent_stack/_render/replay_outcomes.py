@@ -87,10 +87,10 @@ def render_outcome(navigator: Navigator, outcome: Outcome, width: int) -> Iterat
 
 def _children(children: tuple[ChildRun, ...], width: int) -> Iterator[Line]:
     for number, child in enumerate(children, 1):
-        line = Line("  ").add("↳ ", "note").add(f"started run {child.run_id}", "", max(width - 40, 20))
-        line.add(f"  {child.agent}", "dim", 30) if child.agent else None
-        way = "in" if len(children) == 1 else f"in {number}"
-        yield line.add(f"  (`{way}` goes there)", "dim")
+        # The command first, as an id may be long.
+        line = Line("  ").add("↳ ", "note").add("in" if len(children) == 1 else f"in {number}", "command")
+        line.add(f"  {child.agent or 'run'}", "agent", 30)
+        yield line.add(f"  {child.run_id}", "", max(width - line.width, 12))
 
 
 def _moved(navigator: Navigator, moved: Moved, width: int) -> Iterator[Line]:

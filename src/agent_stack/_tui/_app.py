@@ -203,7 +203,9 @@ class ReplayApp(Commanding):
     def _enter(self) -> None:
         if self.focused is self.pane:
             target = self.pane.targets.get(self.pane.cursor or 0) if self.pane.has_targets else None
-            if target is not None:
+            if isinstance(target, str):
+                self._do_line_beside(target)
+            elif target is not None:
                 result, lines, targets = self._result, self.pane.lines, self.pane.targets
                 cursor = self.pane.cursor
                 self._show_moved(self.navigator.seek(target))

@@ -67,7 +67,7 @@ class Commanding(Playing):
             self.tell(f"{error.why} (column {error.column + 1})", "error")
             return False
         if any(map(self._is_long, commands)):
-            self._start(partial(self._do_beside, commands), self._words_of(text), is_commanded=True)
+            self._do_line_beside(text)
             return True
         try:
             for command in commands:
@@ -75,6 +75,10 @@ class Commanding(Playing):
         except StepLogError as error:
             self.tell(str(error), "error")
         return True
+
+    def _do_line_beside(self, text: str) -> None:
+        work = partial(self._do_beside, parse_commands(text))
+        self._start(work, self._words_of(text), is_commanded=True)
 
     def _is_long(self, command: Command) -> bool:
         """Whether *command* may have to read many records, or to pass very many rows."""

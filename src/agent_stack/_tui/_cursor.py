@@ -139,7 +139,9 @@ class Cursor(Working):
         self.pane.show(lines, keep=self._portion > 0)
         self._filling_s = perf_counter() - begin
 
-    def _show_lines(self, title: str, lines: Iterable[Line], targets: dict[int, int] | None = None) -> None:
+    def _show_lines(
+        self, title: str, lines: Iterable[Line], targets: dict[int, int | str] | None = None
+    ) -> None:
         """Show *lines* in the pane in the place of a tab."""
         from collections.abc import Sequence
 

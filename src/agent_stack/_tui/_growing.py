@@ -66,12 +66,19 @@ class Growing(Filtering):
             until = perf_counter() + SLICE_S
             while perf_counter() < until and self.growth.measure_next():
                 pass
+        self._idle_work()
+
+    def _idle_work(self) -> bool:
+        """Begin one piece of what is done for want of keys; return whether there was any."""
         if self.view.summed is None:
             self.view.summed = self.navigator.position
             self.run_worker(self._sum_up(), group="sums", exclusive=True)
         elif not self._is_priced:
             self._is_priced = True
             self.run_worker(self._load_prices(), group="prices")
+        else:
+            return False
+        return True
 
     async def _load_prices(self) -> None:
         """Show what calls cost, once the list of prices has been read beside."""

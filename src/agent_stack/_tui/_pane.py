@@ -25,7 +25,7 @@ class TextPane(Painted):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.lines: Sequence[Line] = ()
-        self.targets: dict[int, int] = {}
+        self.targets: dict[int, int | str] = {}
 
     @property
     def has_targets(self) -> bool:
@@ -33,9 +33,9 @@ class TextPane(Painted):
         return bool(self.targets)
 
     def show(
-        self, lines: Sequence[Line], targets: dict[int, int] | None = None, *, keep: bool = False
+        self, lines: Sequence[Line], targets: dict[int, int | str] | None = None, *, keep: bool = False
     ) -> None:
-        """Show *lines*; *targets* is the row a line leads to. *keep* stays where it is scrolled to."""
+        """Show *lines*; *targets*: the row or commands one leads to. *keep* stays where it is scrolled to."""
         self.lines, self.targets = lines, targets or {}
         self.cursor = min(self.targets) if self.targets else None
         self.has_cursor = self.has_targets

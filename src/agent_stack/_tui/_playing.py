@@ -35,7 +35,7 @@ class Playing(Descending):
 
     async def _play(self, speed: float) -> None:
         """Go on to the next stop or to the end, *speed* times as fast as the run went."""
-        words = f"playing, {speed:g} times as fast; space or esc stops"
+        words = f"playing{'' if speed == 1 else f' {speed:g} times as fast'}; space or esc stops"
         self._is_playing = True
         try:
             self.tell(words, "dim")

@@ -21,11 +21,11 @@ _LOOKED_AT = 200  # rows by which columns are sized
 
 
 class Result(NamedTuple):
-    """Lines, and the row each of some leads to."""
+    """Lines, and the row each of some leads to, or the commands."""
 
     title: str
     lines: Sequence[Line]
-    targets: dict[int, int]
+    targets: dict[int, int | str]
 
 
 def result_of(navigator: Navigator, outcome: Outcome, width: int) -> Result:
@@ -33,14 +33,18 @@ def result_of(navigator: Navigator, outcome: Outcome, width: int) -> Result:
     import agent_debug_replay as replay
 
     title = type(outcome).__name__
+    targets: dict[int, int | str] = {}
     if isinstance(outcome, replay.Tabulated):
         table = _Table(outcome, width)
         targets = {place + 1: row.row for place, (row, _) in enumerate(outcome.rows)}
         return Result(many(len(outcome.rows) + outcome.left_out, "hit"), table, targets)
     lines = list(render_outcome(navigator, outcome, width))
-    targets = {}
     if isinstance(outcome, replay.Listing | replay.Where):
         targets = {place: row.row for place, row in enumerate(outcome.rows)}
+        if isinstance(outcome, replay.Where) and outcome.rows:
+            here, inside = outcome.rows[-1].key, len(outcome.rows)
+            for place in range(len(outcome.children)):
+                targets[inside + place] = f"goto {here}; in {place + 1}"
     elif isinstance(outcome, replay.Marks):
         targets = {2 * place + 1: row.row for place, row in enumerate(outcome.marks.values())}
     elif isinstance(outcome, replay.Notes):

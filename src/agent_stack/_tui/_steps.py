@@ -16,6 +16,7 @@ from agent_stack._tui._painted import Painted
 if TYPE_CHECKING:
     from agent_debug_replay import Replay, StepRow
     from agent_stack._tui._shown import ShownRows
+    from agent_stack._tui._view import RunView
 
 __all__ = ["LARGE", "StepList", "size"]
 
@@ -39,6 +40,7 @@ class StepList(Painted):
         self.shown = shown
         self.marks: dict[int, str] = {}
         self.noted: set[int] = set()
+        self.parents: set[int] = set()
         self.fresh_from: int | None = None
         self.has_prices = False
         self._words: OrderedDict[int, list[tuple[str, str]]] = OrderedDict()
@@ -46,12 +48,13 @@ class StepList(Painted):
         self._marked: tuple[tuple[object, ...], list[int]] = ((), [])
         mark_scrollbar(self.vertical_scrollbar, self.error_cells)
 
-    def show_run(self, replay: Replay, shown: ShownRows, fresh_from: int | None) -> None:
+    def show_run(self, view: RunView) -> None:
         """Show another run."""
-        self._replay, self.shown, self.fresh_from = replay, shown, fresh_from
-        self.marks, self.noted, self._marked = {}, set(), ((), [])
+        self._replay, self.shown, self.fresh_from = view.navigator.replay, view.shown, view.fresh_from
+        self.marks, self.noted, self.parents = {}, set(), view.parents or set()
+        self._marked = ((), [])
         self._words.clear()
-        self.set_count(len(shown))
+        self.set_count(len(self.shown))
 
     def set_count(self, count: int, *, keep: bool = False) -> None:
         """There are *count* rows now; see `Painted.set_count`."""
@@ -119,6 +122,8 @@ class StepList(Painted):
         line.add(row.name or row.type or "?", name, max(min(_NAME, room - line.width), 4))
         if row.is_retry:
             line.add(" ↻", "warn")
+        if row.step in self.parents:
+            line.add(" ↳", "note")
         if row.row in self.noted:
             line.add(" ✎", "note")
         for text, piece_style in self._said(row):

@@ -31,6 +31,7 @@ class RunView:
         is_gone: Its log is not there any more.
         fresh: Rows it has gained that were not looked at.
         fresh_from: The first of them.
+        parents: Numbers of steps that started runs; None: it was not looked for them yet.
         summed: The row up to which sums stand at the margin.
     """
 
@@ -46,6 +47,7 @@ class RunView:
     is_gone: bool = False
     fresh: int = 0
     fresh_from: int | None = None
+    parents: set[int] | None = None
     summed: int | None = None
 
     def __post_init__(self) -> None:

@@ -41,7 +41,7 @@ class TestGoingIn:
             await screen.press("j", "l")
             assert (run_id(screen), screen.label) == ("one", "1")
             assert "▶  1 ● grep" in screen.list_lines[0]
-            assert "run 1 of 2" in screen.app.message
+            assert screen.app.message.startswith("Run 1 of 2 that step 2 started: `up` leads back")
             await screen.press("j", "h")
             assert (run_id(screen), screen.label) == ("run-a", "2")
             assert screen.app.message == "Back in run run-a."
@@ -66,8 +66,8 @@ class TestGoingIn:
         async def script(screen: Driven) -> None:
             await screen.press("j", "colon")
             await screen.type("where")
-            assert "started run one  scout  (`in 1` goes there)" in screen.pane_text
-            assert "started run two  smith  (`in 2` goes there)" in screen.pane_text
+            assert "↳ in 1  scout  one" in screen.pane_text
+            assert "↳ in 2  smith  two" in screen.pane_text
             await screen.press("escape", "colon")
             await screen.type("in 2")
             assert (run_id(screen), screen.label) == ("two", "1")
@@ -75,6 +75,26 @@ class TestGoingIn:
             await screen.type("in 3")
             assert screen.app.message == "Step 2 started 2 runs; `where` lists them."
             assert run_id(screen) == "run-a"
+
+        drive(main, script)
+
+    def test_enter_on_one_of_those_listed_goes_there(self, main: Path) -> None:
+        async def script(screen: Driven) -> None:
+            await screen.press("j", "colon")
+            await screen.type("where")
+            await screen.press("G", "enter")
+            assert (run_id(screen), screen.label) == ("two", "1")
+
+        drive(main, script)
+
+    def test_steps_that_started_runs_are_marked(self, main: Path) -> None:
+        async def script(screen: Driven) -> None:
+            await screen.until(lambda: "task ↳" in screen.list_lines[1])
+            assert "↳" not in screen.list_lines[0] + screen.list_lines[2]
+            await screen.press("j", "l")
+            await screen.until(lambda: "grep ↳" in screen.list_lines[0])
+            await screen.press("h")
+            assert "task ↳" in screen.list_lines[1]
 
         drive(main, script)
 

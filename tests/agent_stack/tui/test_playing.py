@@ -79,7 +79,7 @@ class TestEnd:
             clock = Clock(screen, most=2)
             await screen.pilot.press("space")
             await screen.until(lambda: clock.is_waiting)
-            assert screen.app.message == "playing, 1 times as fast; space or esc stops"
+            assert screen.app.message == "playing; space or esc stops"
             await screen.press(key)
             assert screen.app.message == "stopped"
             assert screen.label == "3"
