@@ -163,7 +163,11 @@ class TestBadInput:
         assert result.err.count("\n") == 1
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     value=st.recursive(
         st.text() | st.integers() | st.booleans() | st.none(),
