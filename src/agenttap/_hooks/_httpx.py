@@ -11,6 +11,8 @@ each chunk is noted and passed on, nothing is read ahead.
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from agenttap.errors import HookError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     from agenttap._capture import Capture
@@ -169,6 +172,7 @@ class Tees:
 
     def __init__(self, module: ModuleType) -> None:
         sync_base, async_base = module.SyncByteStream, module.AsyncByteStream
+        core_of = _core_of(module)
 
         class RequestTee(sync_base):  # type: ignore[misc, valid-type]
             def __init__(self, stream: Any, capture: Capture, transport: Any) -> None:
@@ -243,13 +247,15 @@ class Tees:
                 capture = self._capture
                 take, is_first = capture.chunk, True
                 try:
-                    async for data in self._stream:
-                        take(data)
-                        yield data
-                        if is_first:
-                            # Before more is read, and waited for.
-                            is_first = False
-                            capture.request_sent()
+                    source, translating = core_of(self._stream)
+                    with translating:
+                        async for data in source:
+                            take(data)
+                            yield data
+                            if is_first:
+                                # Before more is read, and waited for.
+                                is_first = False
+                                capture.request_sent()
                 except BaseException as error:
                     capture.end(how_of(error), error)
                     raise
@@ -278,6 +284,31 @@ class Tees:
         _take_head(response, capture)
         response.stream = self._async_response(response.stream, capture)
         return response
+
+
+def _core_of(module: ModuleType) -> Callable[[Any], tuple[Any, AbstractContextManager[None]]]:
+    """Return what tells of an asynchronous body of *module* where its bytes come from.
+
+    The library's own body is a generator around another, in a context that translates what that one raises.
+    Each of them costs as much a chunk as the rest of a tee: there the tee takes the place of the outer one.
+    """
+    own: Any = None
+    try:
+        default = sys.modules[f"{module.__name__}._transports.default"]
+        body, translate = default.AsyncResponseStream, default.map_httpcore_exceptions
+        read = body.__aiter__
+        # As it is in 0.28 and in 2. Anybody else's way of reading it stays as it is.
+        if read.__code__.co_names == ("map_httpcore_exceptions", "_httpcore_stream"):
+            own = body
+    except (KeyError, AttributeError):
+        pass
+
+    def core_of(stream: Any) -> tuple[Any, AbstractContextManager[None]]:
+        if type(stream) is own and own.__aiter__ is read:
+            return stream._httpcore_stream, translate()
+        return stream, nullcontext()
+
+    return core_of
 
 
 def _take_head(response: Any, capture: Capture) -> None:

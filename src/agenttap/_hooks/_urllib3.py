@@ -14,6 +14,7 @@ in `_update_chunk_length` of its own response, is a piece.
 from __future__ import annotations
 
 import sys
+from enum import Enum
 from functools import wraps
 from http.client import IncompleteRead
 from inspect import signature
@@ -248,28 +249,32 @@ def _take_untold(response: Any, capture: Capture) -> None:
         capture.end("error", error)
 
 
+class _Stage(Enum):
+    """Where urllib3 is in the framing that it undoes itself."""
+
+    #: The next `_safe_read` is no piece of the body.
+    ELSEWHERE = 0
+    #: It reads a chunk's length, and closes before it says what is wrong with one.
+    LENGTH = 1
+    #: The next `_safe_read` is a piece of the body.
+    PIECE = 2
+    #: The last chunk has been seen.
+    WHOLE = 3
+
+
+# An Enum's members are looked up in a slow way, and these for every chunk.
+_ELSEWHERE, _LENGTH, _PIECE, _WHOLE = _Stage
+
+
 class _Read:
     """The reading of one response."""
 
-    __slots__ = (
-        "capture",
-        "chunk",
-        "failure",
-        "incomplete",
-        "is_framing",
-        "is_piece_next",
-        "is_whole",
-    )
+    __slots__ = ("capture", "chunk", "failure", "incomplete", "stage")
 
     def __init__(self, capture: Capture, incomplete: type) -> None:
         self.capture, self.incomplete = capture, incomplete
         self.chunk = capture.chunk
-        #: The next `_safe_read` is a piece of the body; any other is framing.
-        self.is_piece_next = False
-        #: urllib3 reads a chunk's length, and closes before it says what is wrong with one.
-        self.is_framing = False
-        #: The last chunk has been seen.
-        self.is_whole = False
+        self.stage = _ELSEWHERE
         #: What a read raised. urllib3 closes the response with its own word for it.
         self.failure: BaseException | None = None
 
@@ -313,7 +318,7 @@ class _Read:
 
     def closed(self, response: Any) -> None:
         """End the exchange: *response* has been closed."""
-        if self.is_framing:
+        if self.stage is _LENGTH:
             return
         failure = self.failure
         if failure is not None:
@@ -321,7 +326,7 @@ class _Read:
             if told is not None and failure in (told.__cause__, told.__context__):
                 failure = told
             self.end(response, how_of(failure), failure)
-        elif self.is_whole or response.length == 0:
+        elif self.stage is _WHOLE or response.length == 0:
             self.end(response, "eof")
         else:
             error = sys.exc_info()[1]
@@ -384,13 +389,13 @@ def _reading(base: Any) -> type:
 
         def _safe_read(self, amt: int) -> Any:
             read: _Read = self._agenttap
-            if not read.is_piece_next:
+            if read.stage is not _PIECE:
                 try:
                     return safe_read(self, amt)
                 except BaseException as error:
                     read.failure = error
                     raise
-            read.is_piece_next = False
+            read.stage = _ELSEWHERE
             try:
                 data = safe_read(self, amt)
             except BaseException as error:
@@ -421,17 +426,13 @@ def _update_chunk_length(original: Any) -> Any:
         if read is None:
             original(response)
             return
-        read.is_framing = True
+        stage, read.stage = read.stage, _LENGTH
         try:
             original(response)
         except BaseException as error:
-            read.is_framing = False
+            read.stage = stage
             read.fail(error)
             raise
-        read.is_framing = False
-        if response.chunk_left:
-            read.is_piece_next = True
-        else:
-            read.is_whole = True
+        read.stage = _PIECE if response.chunk_left else _WHOLE
 
     return _update_chunk_length
