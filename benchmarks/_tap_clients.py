@@ -26,12 +26,14 @@ class Read(NamedTuple):
             think, as its answer's header ``thought`` says.
         whole_s: Seconds from the call until it was read and closed; without the same.
         cpu_s: CPU seconds this thread took for it all.
+        stream_s: Of these, from the first chunk to the end of the last.
         chunks: Chunks that came.
     """
 
     first_s: float
     whole_s: float
     cpu_s: float
+    stream_s: float
     chunks: int
 
 
@@ -45,9 +47,11 @@ class Client(Protocol):
         """Close the connection."""
 
 
-def _read(response: Any, start: float, first: float, end: float, cpu_s: float, chunks: int) -> Read:
+def _read(response: Any, start: float, first: float, cpu: tuple[float, float, float], chunks: int) -> Read:
+    end, cpu_end = perf_counter(), thread_time()
     thought = float(response.headers["thought"])
-    return Read(first - start - thought, end - start - thought, cpu_s, chunks)
+    begun, first_cpu, last_cpu = cpu
+    return Read(first - start - thought, end - start - thought, cpu_end - begun, last_cpu - first_cpu, chunks)
 
 
 class _Httpx:
@@ -55,14 +59,15 @@ class _Httpx:
         self._client: Any = import_module(library).Client(timeout=60)
 
     def read(self, url: str, body: bytes) -> Read:
-        chunks, first = 0, 0.0
+        chunks, first, first_cpu = 0, 0.0, 0.0
         cpu, start = thread_time(), perf_counter()
         with self._client.stream("POST", url, content=body, headers=_HEADERS) as response:
             for _ in response.iter_raw():
                 if not chunks:
-                    first = perf_counter()
+                    first, first_cpu = perf_counter(), thread_time()
                 chunks += 1
-        return _read(response, start, first, perf_counter(), thread_time() - cpu, chunks)
+            last_cpu = thread_time()
+        return _read(response, start, first, (cpu, first_cpu, last_cpu), chunks)
 
     def close(self) -> None:
         self._client.close()
@@ -77,14 +82,15 @@ class _AsyncHttpx:
         return self._runner.run(self._read(url, body))
 
     async def _read(self, url: str, body: bytes) -> Read:
-        chunks, first = 0, 0.0
+        chunks, first, first_cpu = 0, 0.0, 0.0
         cpu, start = thread_time(), perf_counter()
         async with self._client.stream("POST", url, content=body, headers=_HEADERS) as response:
             async for _ in response.aiter_raw():
                 if not chunks:
-                    first = perf_counter()
+                    first, first_cpu = perf_counter(), thread_time()
                 chunks += 1
-        return _read(response, start, first, perf_counter(), thread_time() - cpu, chunks)
+            last_cpu = thread_time()
+        return _read(response, start, first, (cpu, first_cpu, last_cpu), chunks)
 
     def close(self) -> None:
         self._runner.run(self._client.aclose())
@@ -103,14 +109,15 @@ class _Aiohttp:
         return self._runner.run(self._read(url, body))
 
     async def _read(self, url: str, body: bytes) -> Read:
-        chunks, first = 0, 0.0
+        chunks, first, first_cpu = 0, 0.0, 0.0
         cpu, start = thread_time(), perf_counter()
         async with self._session.post(url, data=body, headers=_HEADERS) as response:
             async for _, ends_chunk in response.content.iter_chunks():
                 if not chunks:
-                    first = perf_counter()
+                    first, first_cpu = perf_counter(), thread_time()
                 chunks += ends_chunk
-        return _read(response, start, first, perf_counter(), thread_time() - cpu, chunks)
+            last_cpu = thread_time()
+        return _read(response, start, first, (cpu, first_cpu, last_cpu), chunks)
 
     def close(self) -> None:
         self._runner.run(self._session.close())
@@ -124,14 +131,15 @@ class _Requests:
         self._session.trust_env = False
 
     def read(self, url: str, body: bytes) -> Read:
-        chunks, first = 0, 0.0
+        chunks, first, first_cpu = 0, 0.0, 0.0
         cpu, start = thread_time(), perf_counter()
         with self._session.post(url, data=body, headers=_HEADERS, stream=True) as response:
             for _ in response.iter_content(None):
                 if not chunks:
-                    first = perf_counter()
+                    first, first_cpu = perf_counter(), thread_time()
                 chunks += 1
-        return _read(response, start, first, perf_counter(), thread_time() - cpu, chunks)
+            last_cpu = thread_time()
+        return _read(response, start, first, (cpu, first_cpu, last_cpu), chunks)
 
     def close(self) -> None:
         self._session.close()

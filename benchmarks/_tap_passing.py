@@ -1,4 +1,4 @@
-"""What a tap adds while bytes pass: per chunk, and to the first byte. With and without take turns."""
+"""What a tap adds to the time a caller waits. With and without take turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import msgspec
 
 from agenttap import Tap
 from agenttap._recorder import RunRecorder
-from benchmarks._tap_clients import REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,21 +19,7 @@ if TYPE_CHECKING:
     from agenttap._capture import Capture
     from benchmarks._tap_clients import Client
 
-__all__ = ["PerChunk", "Waits", "history", "per_chunk", "tapped", "waits"]
-
-
-class PerChunk(NamedTuple):
-    """CPU microseconds per chunk, medians; *added* is the median of the differences inside a round.
-
-    Attributes:
-        bare: Without a tap.
-        passing: Added while the bytes pass: the hook and `Capture`; nothing is done with them.
-        all_in: Added in all: redacted, decoded, compressed and written too.
-    """
-
-    bare: float
-    passing: float
-    all_in: float
+__all__ = ["Waits", "history", "tapped", "waits"]
 
 
 class Waits(NamedTuple):
@@ -76,29 +61,6 @@ def _let_go(recorder: RunRecorder, capture: Capture) -> None:
     capture.chunks = []
     if capture.how is not None:
         recorder.open.discard(capture)
-
-
-def per_chunk(client: Client, url: str, *, chunks: int, rounds: int) -> PerChunk:
-    """Return what one chunk costs."""
-    url, body = f"{url}?events={chunks}", REQUEST
-    bare, passing, all_in = [], [], []
-    client.read(url, body)
-    for number in range(rounds):
-        figures = {}
-        for kind in ("bare", "passing", "all in")[:: 1 if number % 2 else -1]:
-            if kind == "bare":
-                read = client.read(url, body)
-            else:
-                with tapped(only_passing=kind == "passing"):
-                    read = client.read(url, body)
-            # A client may hand on in two what its own buffer has cut.
-            if not chunks <= read.chunks < chunks * 1.05:
-                raise RuntimeError(f"{read.chunks} chunks came of {chunks}")
-            figures[kind] = read.cpu_s / read.chunks * 1e6
-        bare.append(figures["bare"])
-        passing.append(figures["passing"] - figures["bare"])
-        all_in.append(figures["all in"] - figures["bare"])
-    return PerChunk(statistics.median(bare), statistics.median(passing), statistics.median(all_in))
 
 
 def waits(
