@@ -18,9 +18,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import compress, count, islice
+from typing import TYPE_CHECKING, TypeAlias
 
-from agent_debug_replay._align_window import MOST_ITEMS, matches_in
+from agent_debug_replay._align_window import MOST_ITEMS, blocks_in
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["align"]
 
 Blocks: TypeAlias = list[tuple[int, int, int]]
-Keys: TypeAlias = "list[Hashable]"
+Numbers: TypeAlias = list[int]
 
 _SURE = 256  # differences that are searched through in sequences of any length
 _KEPT = MOST_ITEMS * 3 // 4  # items of a window whose partners are final
@@ -69,28 +70,43 @@ def _joined(blocks: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int, 
 def _middle(one: Sequence[Hashable], other: Sequence[Hashable], box: tuple[int, int, int, int]) -> Blocks:
     """Align what is left between the common head and tail."""
     i1, i2, j1, j2 = box
+    if i2 - i1 == 1:  # as in most gaps between runs that differ throughout
+        return [(i1, j, 1) for j in _first(one[i1], other, j1, j2)]
+    if j2 - j1 == 1:
+        return [(i, j1, 1) for i in _first(other[j1], one, i1, i2)]
     if i2 - i1 <= MOST_ITEMS and j2 - j1 <= MOST_ITEMS:
-        return [(i1 + i, j1 + j, 1) for i, j in matches_in(one[i1:i2], other[j1:j2])]
-    left, right = _shared(one, other, box)
-    if not left:
-        return []
-    return _placed(_search([one[place] for place in left], [other[place] for place in right]), left, right)
+        return [(i1 + i, j1 + j, size) for i, j, size in blocks_in(one[i1:i2], other[j1:j2])]
+    left, keys, right, other_keys = _shared(one, other, box)
+    return _placed(_search(keys, other_keys), left, right) if left else []
+
+
+def _first(key: Hashable, keys: Sequence[Hashable], begin: int, end: int) -> Iterator[int]:
+    """Yield the first place of *key*, if it has one."""
+    return islice((place for place in range(begin, end) if keys[place] == key), 1)
 
 
 def _shared(
     one: Sequence[Hashable], other: Sequence[Hashable], box: tuple[int, int, int, int]
-) -> tuple[list[int], list[int]]:
-    """Return the places in *box* whose keys are on both sides of it.
+) -> tuple[list[int], Numbers, list[int], Numbers]:
+    """Return the places in *box* whose keys are on both sides of it, of either side, with numbers as keys.
 
-    The others can have no partner, and would cost a round of the search each.
+    The others can have no partner, and would cost a round of the search each. Numbers below the length
+    of the box are looked up faster than what the keys are.
     """
     i1, i2, j1, j2 = box
-    keys = set(one[i1:i2])
-    keys.intersection_update(other[j1:j2])
-    if not keys:
-        return [], []
-    left = [place for place in range(i1, i2) if one[place] in keys]
-    return left, [place for place in range(j1, j2) if other[place] in keys]
+    mine, theirs = one[i1:i2], other[j1:j2]
+    numbers = dict(zip(mine, count()))
+    answers = [*map(numbers.get, theirs)]
+    right = [place for place, number in enumerate(answers, j1) if number is not None]
+    if not right:
+        return [], [], [], []
+    other_keys = [number for number in answers if number is not None]
+    is_met = bytearray(len(mine))
+    for number in other_keys:
+        is_met[number] = 1
+    keys = [*map(numbers.__getitem__, mine)]
+    is_shared = [*map(is_met.__getitem__, keys)]
+    return [*compress(count(i1), is_shared)], [*compress(keys, is_shared)], right, other_keys
 
 
 def _placed(blocks: Blocks, left: Sequence[int], right: Sequence[int]) -> Blocks:
@@ -110,7 +126,7 @@ def _placed(blocks: Blocks, left: Sequence[int], right: Sequence[int]) -> Blocks
     return found
 
 
-def _search(one: Keys, other: Keys) -> Blocks:
+def _search(one: Numbers, other: Numbers) -> Blocks:
     search = _Search(one, other)
     if len(one) > MOST_ITEMS or len(other) > MOST_ITEMS:
         found = search.found(_SURE)
@@ -130,7 +146,7 @@ def _search(one: Keys, other: Keys) -> Blocks:
     return blocks
 
 
-def _through_window(one: Keys, other: Keys, box: tuple[int, int, int, int]) -> Blocks:
+def _through_window(one: Numbers, other: Numbers, box: tuple[int, int, int, int]) -> Blocks:
     """Align what is in *box* a window at a time.
 
     What is best for a window is not best for all at its end: the last quarter is looked at again.
@@ -139,26 +155,27 @@ def _through_window(one: Keys, other: Keys, box: tuple[int, int, int, int]) -> B
     blocks: Blocks = []
     while x < i2 and y < j2:
         i_end, j_end = min(x + MOST_ITEMS, i2), min(y + MOST_ITEMS, j2)
-        found = matches_in(one[x:i_end], other[y:j_end])
+        found = blocks_in(one[x:i_end], other[y:j_end])
         if (i_end, j_end) == (i2, j2):
-            return blocks + [(x + i, y + j, 1) for i, j in found]
-        i = j = _KEPT
-        for place, (i, j) in enumerate(found):
-            if i >= _KEPT or j >= _KEPT:
-                del found[place:]
+            return blocks + [(x + i, y + j, size) for i, j, size in found]
+        next_x = next_y = _KEPT
+        for place, (i, j, size) in enumerate(found):
+            kept = max(_KEPT - max(i, j), 0)
+            if size > kept:
+                found[place:] = [(i, j, kept)] if kept else []
+                next_x, next_y = min(i + kept, _KEPT), min(j + kept, _KEPT)
                 break
-        else:
-            i = j = _KEPT
-        blocks += [(x + i, y + j, 1) for i, j in found]
-        x, y = x + min(i, _KEPT), y + min(j, _KEPT)
+        blocks += [(x + i, y + j, size) for i, j, size in found]
+        x, y = x + next_x, y + next_y
     return blocks
 
 
-def _anchors(one: Keys, other: Keys) -> Iterable[tuple[int, int]]:
+def _anchors(one: Numbers, other: Numbers) -> Iterable[tuple[int, int]]:
     """Return the keys that occur once on either side, as long a rising run of them as there is."""
     places, other_places = _once(one), _once(other)
-    keys = [key for key in places if key in other_places]
-    lefts, rights = [*map(places.__getitem__, keys)], [*map(other_places.__getitem__, keys)]
+    answers = [*map(other_places.get, places)]
+    lefts = [place for place, answer in zip(places.values(), answers, strict=True) if answer is not None]
+    rights = [answer for answer in answers if answer is not None]
     if rights == sorted(rights):
         return zip(lefts, rights, strict=True)
     ends: list[int] = []  # the least end of a rising run of each length ...
@@ -180,22 +197,22 @@ def _anchors(one: Keys, other: Keys) -> Iterable[tuple[int, int]]:
     return chain[::-1]
 
 
-def _once(keys: Keys) -> dict[Hashable, int]:
+def _once(keys: Numbers) -> dict[int, int]:
     """Return the place of each key that occurs once, in order."""
-    places = {key: place for place, key in enumerate(keys)}
+    places = dict(zip(keys, count()))
     if len(places) == len(keys):
         return places
     counts = Counter(keys)
-    return {key: places[key] for key, count in counts.items() if count == 1}
+    return {key: place for key, place in places.items() if counts[key] == 1}
 
 
 class _Search:
     """Myers' greedy search, forwards, with the outcome of each round kept to find the way back."""
 
-    def __init__(self, one: Keys, other: Keys) -> None:
+    def __init__(self, one: Numbers, other: Numbers) -> None:
         self.one, self.other = one, other
         # The same as bytes, whose slices are compared at the speed of memory.
-        self.left, self.right = _as_bytes(one, other)
+        self.left, self.right = array("q", one).tobytes(), array("q", other).tobytes()
 
     def found(self, effort: int) -> Blocks | None:
         """Return all that is equal, as much as there can be; None beyond *effort* differences."""
@@ -272,17 +289,6 @@ class _Search:
     def _is_equal(self, x: int, y: int, size: int) -> bool:
         one = self.left[x * _ITEM : (x + size) * _ITEM]
         return one == self.right[y * _ITEM : (y + size) * _ITEM]
-
-
-def _as_bytes(one: Keys, other: Keys) -> tuple[bytes, bytes]:
-    """Return both with as many bytes for each key, the same for keys that are equal."""
-    keys: list[Any] = [one, other]
-    try:
-        return array("q", keys[0]).tobytes(), array("q", keys[1]).tobytes()
-    except (TypeError, OverflowError):  # no numbers of 64 bits
-        numbers: dict[Hashable, int] = {}
-        left, right = (array("q", [numbers.setdefault(key, len(numbers)) for key in side]) for side in keys)
-        return left.tobytes(), right.tobytes()
 
 
 def _before(rounds: list[list[int]], d: int, k: int) -> tuple[int, int]:

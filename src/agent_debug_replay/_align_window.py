@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-__all__ = ["MOST_ITEMS", "matches_in"]
+__all__ = ["MOST_ITEMS", "blocks_in"]
 
 #: Items of the second sequence that are looked at in one go: beyond, the numbers get slow.
 MOST_ITEMS = 512
@@ -24,28 +24,37 @@ _BITS = tuple(1 << place for place in range(MOST_ITEMS))
 _BELOW = tuple((1 << place) - 1 for place in range(MOST_ITEMS + 1))
 
 
-def matches_in(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[tuple[int, int]]:
-    """Return the places ``(i, j)`` of a longest common subsequence, rising.
+def blocks_in(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[tuple[int, int, int]]:
+    """Return a longest common subsequence as stretches ``(i, j, size)`` that are equal, rising on both sides.
 
     Args:
         one: Any number of items; the work and the memory follow it.
         other: At most `MOST_ITEMS`.
     """
     rows = _rows(one, other)
-    found: list[tuple[int, int]] = []
+    found: list[tuple[int, int, int]] = []
     row, column = len(one), len(other)
+    begin = other_begin = size = 0  # the stretch that goes on towards the front
     while row:
         # The columns right of where it grew last have nothing to give.
         column = (~rows[row] & _BELOW[column]).bit_length()
         if not column:
             break
         # Up to the first row in which it grows here: there the two items are equal.
-        bit = _BITS[column - 1]
+        column -= 1
+        bit = _BITS[column]
         row -= 1
         while not rows[row] & bit:
             row -= 1
-        column -= 1
-        found.append((row, column))
+        if row + 1 == begin and column + 1 == other_begin:
+            size += 1
+        else:
+            if size:
+                found.append((begin, other_begin, size))
+            size = 1
+        begin, other_begin = row, column
+    if size:
+        found.append((begin, other_begin, size))
     found.reverse()
     return found
 
@@ -59,9 +68,7 @@ def _rows(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[int]:
     row = full
     rows = [row]
     add = rows.append
-    equal_to = places.get
-    for item in one:
-        equal = equal_to(item)
+    for equal in map(places.get, one):
         if equal is not None:
             grown = row & equal
             row = ((row + grown) | (row - grown)) & full

@@ -312,8 +312,8 @@ def _forms(inputs: list[bytes], given: list[int], types: list[str]) -> list[int]
     forms = given[:]
     for number, json in enumerate(inputs):
         if is_nested(json):
-            is_short = len(json) <= _SHORT and types[number] != "llm_call"
-            forms[number] = hash(canonical(json, is_call=False)) if is_short else 0
+            is_call = types[number] == "llm_call"
+            forms[number] = hash(canonical(json, is_call=is_call)) if len(json) <= _SHORT else 0
     return forms
 
 

@@ -34,7 +34,7 @@ def canonical(raw: bytes, *, is_call: bool) -> bytes:
         return raw
     try:
         value = _decode(raw)
-        return _encode(without_call_ids(value) if is_call else value)
+        return _encode(without_call_ids(value) if is_call and _may_have_ids(raw) else value)
     except _ERRORS:
         return raw
 
@@ -47,12 +47,17 @@ def is_same_json(one: bytes, other: bytes, *, is_call: bool) -> bool:
         return False
     try:
         left, right = _decode(one), _decode(other)
-        if is_call:
+        if is_call and (_may_have_ids(one) or _may_have_ids(other)):
             left, right = without_call_ids(left), without_call_ids(right)
         # To Python True is 1, and not to JSON; that two values differ can be had for less.
         return bool(left == right) and _encode(left) == _encode(right)
     except _ERRORS:
         return False
+
+
+def _may_have_ids(raw: bytes) -> bool:
+    # All of `_CALL_IDS` end so, unless they are written in escapes.
+    return b'id"' in raw or b"\\u" in raw
 
 
 def without_call_ids(value: Any, depth: int = 0) -> Any:

@@ -11,6 +11,7 @@ The keys are those of `_diff_steps`, the algorithm that of `_align`.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import deque
 from itertools import compress, count
 from typing import TYPE_CHECKING, TypeAlias
@@ -83,26 +84,22 @@ def entries_of(one: Side, other: Side) -> Entries:
 
 def _merge(entries: Entries, partners: array[int], kinds: bytearray, alone: list[int]) -> None:
     """Put the steps that only the second run has (*alone*) in front of the pair they came before."""
-    add, add_a, add_b = entries.kinds.append, entries.a.append, entries.b.append
-    waiting = iter(alone)
-    place = next(waiting)
-    end = len(kinds) + len(partners) + alone[-1] + 1  # beyond any place
-    for i, kind in enumerate(kinds):
-        partner = partners[i]
-        if kind < ONLY_A:
-            while place < partner:
-                add(ONLY_B)
-                add_a(-1)
-                add_b(place)
-                place = next(waiting, end)
-        add(kind)
-        add_a(i)
-        add_b(partner)
-    while place < end:
-        add(ONLY_B)
-        add_a(-1)
-        add_b(place)
-        place = next(waiting, end)
+    alone.append(len(partners) + alone[-1] + 1)  # beyond any place
+    begin = at = 0
+
+    def add(end: int, others: Sequence[int]) -> None:
+        entries.kinds += kinds[begin:end] + bytes([ONLY_B]) * len(others)
+        entries.a.extend(range(begin, end))
+        entries.a.extend(array("q", [-1]) * len(others))
+        entries.b.extend(partners[begin:end])
+        entries.b.extend(others)
+
+    for i, (kind, partner) in enumerate(zip(kinds, partners, strict=True)):
+        if kind < ONLY_A and partner > alone[at]:
+            last = bisect_left(alone, partner, at)
+            add(i, alone[at:last])
+            begin, at = i, last
+    add(len(kinds), alone[at:-1])
 
 
 def _is_second(one: Side, other: Side) -> bool:
@@ -221,8 +218,8 @@ class _Rounds:
     ) -> None:
         """Pair what both runs have left over, wherever it stands, first come first served."""
         mine, theirs = self._alone()
-        on_both = {keys[place] for place in mine}
-        on_both.intersection_update([other_keys[place] for place in theirs])
+        on_both = set(map(keys.__getitem__, mine))
+        on_both.intersection_update(map(other_keys.__getitem__, theirs))
         waiting: dict[int, deque[int]] = {}
         for place in theirs if on_both else ():
             key = other_keys[place]

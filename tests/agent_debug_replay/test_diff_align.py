@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent_debug_replay import _align
 from agent_debug_replay._align import align
-from agent_debug_replay._align_window import matches_in
+from agent_debug_replay._align_window import blocks_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,19 +119,19 @@ class TestWork:
     def steps(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counted: list[int] = []
         search = _align._Search._rounds
-        window = matches_in
+        window = blocks_in
 
         def count_rounds(self: _align._Search, effort: int) -> list[list[int]] | None:
             found = search(self, effort)
             counted.append(effort * effort if found is None else sum(map(len, found)) // 2)
             return found
 
-        def count_rows(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int]]:
+        def count_rows(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int, int]]:
             counted.append(len(one))
             return window(one, other)
 
         monkeypatch.setattr(_align._Search, "_rounds", count_rounds)
-        monkeypatch.setattr(_align, "matches_in", count_rows)
+        monkeypatch.setattr(_align, "blocks_in", count_rows)
         return counted
 
     @pytest.mark.parametrize(
