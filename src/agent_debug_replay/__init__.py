@@ -39,7 +39,7 @@ from agent_debug_replay._diff_rounds import PAIR_KINDS
 from agent_debug_replay._diff_totals import Delta
 from agent_debug_replay._expr import FIELDS, MISSING, Condition, Expression, FieldInfo, Missing
 from agent_debug_replay._failures import RunFailure, find_failures
-from agent_debug_replay._grammar import TOPICS, Topic, parse_commands
+from agent_debug_replay._grammar import parse_commands
 from agent_debug_replay._navigator import Navigator
 from agent_debug_replay._outcomes import (
     Changes,
@@ -65,6 +65,7 @@ from agent_debug_replay._outcomes import (
 )
 from agent_debug_replay._replay import Change, Payload, Replay, Rows
 from agent_debug_replay._rows import StepKey, StepRow
+from agent_debug_replay._topics import TOPICS, Topic
 from agent_debug_replay.errors import CommandLineError, ExpressionError, ReplayError, RunNotFoundError
 
 __all__ = [

@@ -72,3 +72,19 @@ def test_an_export_has_what_the_filter_shows(run: Path, tmp_path: Path) -> None:
 
     drive(run, script)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [0, 4, 7, 10, 0]
+
+
+def test_what_somebody_else_noted_is_shown_and_never_obeyed(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "kept.json"
+    told = {"run-a": {"marks": {"\x1b]0;title\x07": "4"}, "notes": {"4": "\x1b[2Jgone\u202e\n"}}}
+    path.write_text(json.dumps({"format": "agent-step-log notes 1", "runs": told}))
+
+    async def script(screen: Driven) -> None:
+        await command(screen, f"load {path}; goto 4")
+        assert "gone" in screen.lines[-2]
+        await command(screen, "notes")
+        assert "gone" in screen.pane_text
+        await command(screen, "marks")
+        assert not {"\x1b", "\x07", "\u202e"} & set(screen.text + screen.pane_text)
+
+    drive(run, script)
