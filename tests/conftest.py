@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,15 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 for _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "AGENT_STEP_LOG_DIR", "TRACEPARENT", "BAGGAGE"):
     os.environ.pop(_name, None)
+
+
+def pytest_collection_finish() -> None:
+    """Have clients whose tests say nothing of it wait for two minutes, not for five seconds."""
+    for name in ("httpx", "httpx2"):
+        module = sys.modules.get(name)
+        if module is not None:
+            patience = module._config.DEFAULT_TIMEOUT_CONFIG
+            patience.connect = patience.read = patience.write = patience.pool = 120.0
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,14 +144,25 @@ class TestFollow:
         assert [record.run_id for record in take(records, 2)] == ["run-two", "run-two"]
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to whatever it runs in the background, these tests maybe among it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class TestProcess:
+    @contextmanager
     def start(self, *arguments: Any) -> Any:
-        return subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "agent_stack", "tail", "-f", "--json", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+            preexec_fn=heed_ctrl_c,
+        ) as tail:
+            try:
+                yield tail
+            finally:
+                tail.kill()
 
     def test_each_record_is_handed_on_at_once_and_ctrl_c_ends_it_quietly(self, tmp_path: Path) -> None:
         log = StepLog(tmp_path / "a.jsonl")

@@ -38,7 +38,7 @@ url, rounds, threads, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), in
 
 
 def work(pipe, thread):
-    with httpx2.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False, timeout=600) as client:
         for number in range(10**9):
             marker = f"call {thread}.{number}"
             asked = {"model": "claude-test", "max_tokens": 9, "stream": number % 2 == 1,
