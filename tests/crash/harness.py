@@ -149,7 +149,7 @@ class _Round:
             os.setpgid(first, first)  # it does the same: whoever is first, it can be killed as a group
         os.close(writing)
         os.set_blocking(reading, False)
-        # A new interpreter may take longer than that each time on a loaded machine: every fifth gets to write.
+        # On a loaded machine a start may take longer than that each time: every fifth gets to write.
         is_awaited = self.name == "fresh" and self.tally.rounds % 5 == 0
         if not is_awaited and (self.choose.random() < 0.1 or self.name == "fresh"):
             # From its start on, wherever that gets: before the header, or in the middle of it.
