@@ -33,7 +33,14 @@ import msgspec
 from agent_step_log._mending import mended
 from agent_step_log._record import Record
 from agent_step_log._records import FORMAT_VERSION
-from agent_step_log._sources import CutShortError, is_compressed, log_files, next_file, open_bytes
+from agent_step_log._sources import (
+    CutShortError,
+    as_they_go_on,
+    is_compressed,
+    log_files,
+    next_file,
+    open_bytes,
+)
 from agent_step_log.errors import LogFormatError, LogTooNewError
 
 if TYPE_CHECKING:
@@ -157,8 +164,8 @@ def read_files(
 ) -> Iterator[tuple[Path, Record]]:
     """Yield each record of *files* with the file it is in; *follow* is about the last one."""
     tell = on_damage if on_damage is not None else _ignore
-    for path in files:
-        following = follow and path is files[-1] and not is_compressed(path)
+    for path in as_they_go_on(files):
+        following = follow and path == files[-1] and not is_compressed(path)
         records = read_file(
             path, on_damage=tell, report_unfinished=report_unfinished, follow=following, stop=stop
         )

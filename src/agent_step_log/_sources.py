@@ -19,9 +19,19 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from agent_step_log.errors import LogSourceError, MissingExtraError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agent_step_log._reader import Source
 
-__all__ = ["CutShortError", "files_since", "is_compressed", "log_files", "next_file", "open_bytes"]
+__all__ = [
+    "CutShortError",
+    "as_they_go_on",
+    "files_since",
+    "is_compressed",
+    "log_files",
+    "next_file",
+    "open_bytes",
+]
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _COMPRESSED = (".gz", ".zst")
@@ -75,6 +85,35 @@ def files_since(path: Path, inode: tuple[int, int] | None) -> list[tuple[Path, t
     found = [(file, (status.st_dev, status.st_ino)) for file in [*files, path] for status in [file.stat()]]
     starts = [index for index, (_, each) in enumerate(found) if each == inode]
     return found[starts[0] :] if starts else found[-1:]
+
+
+def as_they_go_on(files: list[Path]) -> Iterator[Path]:
+    """Yield *files* in order. Before one whose log was rotated since the first was asked for, what that made.
+
+    Reading takes long, and a log may be moved aside before its turn comes: what was at its path then is in
+    another file now.
+    """
+    inodes = {path: _inode(path) for path in files} if len(files) > 1 else {}
+    known = set(files)
+    for path in files:
+        inode = inodes.get(path)
+        since: list[Path] = []
+        if inode is not None and _inode(path) != inode:
+            parts = [file for file in _rotated(path) if not is_compressed(file)]
+            starts = [place for place, part in enumerate(parts) if _inode(part) == inode]
+            since = [part for part in parts[starts[0] :] if part not in known] if starts else []
+            yield from since
+        # Moved aside this very moment, it has no next file yet.
+        if not since or path.exists():
+            yield path
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def next_file(path: Path, status: os.stat_result) -> Path:
