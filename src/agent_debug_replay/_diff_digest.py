@@ -13,7 +13,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from agent_debug_replay._diff_forms import canonical, is_nested
+from agent_debug_replay._diff_forms import all_canonical, is_nested, may_have_ids
 from agent_step_log.limits import MAX_TOKENS
 
 if TYPE_CHECKING:
@@ -310,10 +310,16 @@ def _hashes(raws: list[msgspec.Raw]) -> list[int]:
 def _forms(inputs: list[bytes], given: list[int], types: list[str]) -> list[int]:
     """Return `Digest.forms` of some steps, with what went in and its hash."""
     forms = given[:]
-    for number, json in enumerate(inputs):
-        if is_nested(json):
-            is_call = types[number] == "llm_call"
-            forms[number] = hash(canonical(json, is_call=is_call)) if len(json) <= _SHORT else 0
+    nested = [number for number, json in enumerate(inputs) if is_nested(json)]
+    short = [number for number in nested if len(inputs[number]) <= _SHORT]
+    if "llm_call" in types:
+        short = [
+            number for number in short if types[number] != "llm_call" or not may_have_ids(inputs[number])
+        ]
+    for number in nested:
+        forms[number] = 0
+    for number, form in zip(short, all_canonical([inputs[number] for number in short]), strict=True):
+        forms[number] = hash(form)
     return forms
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["canonical", "is_nested", "is_same_json", "without_call_ids"]
+__all__ = ["all_canonical", "canonical", "is_nested", "is_same_json", "may_have_ids", "without_call_ids"]
 
 _CALL_IDS = frozenset({"id", "tool_use_id", "tool_call_id", "call_id"})
 _DEEPEST = 60
@@ -34,9 +34,23 @@ def canonical(raw: bytes, *, is_call: bool) -> bytes:
         return raw
     try:
         value = _decode(raw)
-        return _encode(without_call_ids(value) if is_call and _may_have_ids(raw) else value)
+        return _encode(without_call_ids(value) if is_call and may_have_ids(raw) else value)
     except _ERRORS:
         return raw
+
+
+def all_canonical(raws: list[bytes]) -> list[bytes]:
+    """Return some JSON in one form, of no model call."""
+    try:
+        return list(map(_encode, map(_decode, raws)))  # most decode, and this is what takes least
+    except _ERRORS:
+        return [canonical(raw, is_call=False) for raw in raws]
+
+
+def may_have_ids(raw: bytes) -> bool:
+    """Whether the JSON *raw* may have one of the ids that are left out."""
+    # All of `_CALL_IDS` end so, unless they are written in escapes.
+    return b'id"' in raw or b"\\u" in raw
 
 
 def is_same_json(one: bytes, other: bytes, *, is_call: bool) -> bool:
@@ -47,17 +61,12 @@ def is_same_json(one: bytes, other: bytes, *, is_call: bool) -> bool:
         return False
     try:
         left, right = _decode(one), _decode(other)
-        if is_call and (_may_have_ids(one) or _may_have_ids(other)):
+        if is_call and (may_have_ids(one) or may_have_ids(other)):
             left, right = without_call_ids(left), without_call_ids(right)
         # To Python True is 1, and not to JSON; that two values differ can be had for less.
         return bool(left == right) and _encode(left) == _encode(right)
     except _ERRORS:
         return False
-
-
-def _may_have_ids(raw: bytes) -> bool:
-    # All of `_CALL_IDS` end so, unless they are written in escapes.
-    return b'id"' in raw or b"\\u" in raw
 
 
 def without_call_ids(value: Any, depth: int = 0) -> Any:

@@ -170,29 +170,32 @@ class _Rounds:
 
     def _round(self, keys: Sequence[int], other_keys: Sequence[int], kind: int) -> None:
         """Align what is left in each gap, by the keys of what is left."""
-        all_mine, all_theirs, pair = self._mine, self._theirs, self._pair
+        all_mine, all_theirs = self._mine, self._theirs
         mine: list[int] = []
         theirs: list[int] = []
         gaps: list[int] = []
         corners = iter(self._gaps)
         for x, x_end, y, y_end in zip(corners, corners, corners, corners, strict=True):
-            ours, others = keys[x:x_end], other_keys[y:y_end]
-            if ours == others:  # most are
-                pair(all_mine[x:x_end], all_theirs[y:y_end], kind)
-                continue
             i, j = x, y
-            for next_i, next_j, size in (*align(ours, others), (x_end - x, y_end - y, 0)):
-                next_i, next_j = next_i + x, next_j + y
+            ours, others = keys[x:x_end], other_keys[y:y_end]
+            blocks = [(0, 0, x_end - x)] if ours == others else align(ours, others)
+            for block, other_block, size in (*blocks, (x_end - x, y_end - y, 0)):
+                next_i, next_j = x + block, y + other_block
                 if i < next_i and j < next_j:
                     gaps += len(mine), len(mine) + next_i - i, len(theirs), len(theirs) + next_j - j
                     mine += all_mine[i:next_i]
                     theirs += all_theirs[j:next_j]
                 i, j = next_i + size, next_j + size
-                if size:
-                    pair(all_mine[next_i:i], all_theirs[next_j:j], kind)
+                if size == 1:
+                    self._pair(all_mine[next_i], all_theirs[next_j], kind)
+                elif size:
+                    self._pair_all(all_mine[next_i:i], all_theirs[next_j:j], kind)
         self._mine, self._theirs, self._gaps = mine, theirs, gaps
 
-    def _pair(self, mine: Sequence[int], theirs: Sequence[int], kind: int) -> None:
+    def _pair(self, i: int, j: int, kind: int) -> None:
+        self.partners[i], self.kinds[i], self.taken[j] = j, kind, 1
+
+    def _pair_all(self, mine: Sequence[int], theirs: Sequence[int], kind: int) -> None:
         partners, kinds, taken = self.partners, self.kinds, self.taken
         if isinstance(mine, range) and isinstance(theirs, range):
             i, j, size = mine.start, theirs.start, len(mine)
@@ -228,8 +231,7 @@ class _Rounds:
         for place in mine if waiting else ():
             places = waiting.get(keys[place])
             if places and is_known(place):
-                partner = places.popleft()
-                self.partners[place], self.kinds[place], self.taken[partner] = partner, REORDERED, 1
+                self._pair(place, places.popleft(), REORDERED)
 
     def _alone(self) -> tuple[list[int], list[int]]:
         """Return the places that have no partner so far."""
