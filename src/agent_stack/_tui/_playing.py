@@ -33,6 +33,10 @@ class Playing(Descending):
         self.pause: Callable[[float], Awaitable[object]] = asyncio.sleep
         self._is_playing = False
 
+    def _words_of(self, text: str) -> Callable[[], str]:
+        words = super()._words_of(text)
+        return lambda: self.message if self._is_playing else words()
+
     async def _play(self, speed: float) -> None:
         """Go on to the next stop or to the end, *speed* times as fast as the run went."""
         words = f"playing{'' if speed == 1 else f' {speed:g} times as fast'}; space or esc stops"

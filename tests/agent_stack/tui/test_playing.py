@@ -105,9 +105,10 @@ class TestEnd:
             await screen.until(lambda: clock.is_waiting)
             await screen.pilot.press("2")
             await screen.until(lambda: "said 2" in screen.pane_text)
-            clock.most = None
-            assert screen.app.workers._workers
+            assert screen.label == "2"
+            assert screen.app.message == "playing; space or esc stops"
             await screen.press("escape")
+            assert screen.app.message == "stopped"
 
         drive(paced, script)
 
