@@ -137,6 +137,33 @@ class TestKinds:
     def test_the_order_of_keys_does_not_count(self, compare: Any) -> None:
         assert compare([tool("t", {"a": 1, "b": 2})], [tool("t", {"b": 2, "a": 1})]).is_same
 
+    @pytest.mark.parametrize("size", [1, 5_000])
+    def test_the_order_of_keys_does_not_count_in_short_and_long_inputs(self, compare: Any, size: int) -> None:
+        text = "x" * size
+        one = [tool("t", {"a": text, "b": [{"c": 1, "d": 2}]}), llm(input={"a": text, "b": 1})]
+        other = [tool("t", {"b": [{"d": 2, "c": 1}], "a": text}), llm(input={"b": 1, "a": text})]
+        assert compare(one, other).is_same
+
+    @pytest.mark.parametrize("size", [1, 5_000])
+    def test_ids_in_a_prompt_do_not_count_in_short_and_long_prompts(self, compare: Any, size: int) -> None:
+        one, other = (
+            [llm(input=[{"role": "tool", "tool_call_id": name, "content": "x" * size}])] for name in "ab"
+        )
+        assert compare(one, other).is_same
+
+    def test_ids_written_in_escapes_do_not_count(self, tmp_path: Path) -> None:
+        a = write(tmp_path / "a.jsonl", [llm(input={"id": "a"}, output={"id": "a"})])
+        b = tmp_path / "b.jsonl"
+        b.write_bytes(a.read_bytes().replace(b'{"id":"a"}', b'{"\\u0069d":"b"}'))
+        assert diff(a, b).is_same
+
+    def test_an_input_no_float_holds_is_compared_by_its_bytes(self, compare: Any, tmp_path: Path) -> None:
+        a = write(tmp_path / "a.jsonl", [tool("t", {"b": 1, "a": 2}), tool("t", {"a": 77777, "b": 8})])
+        b = tmp_path / "b.jsonl"
+        b.write_bytes(a.read_bytes().replace(b'{"b":1,"a":2}', b'{"a":2,"b":1}').replace(b"77777", b"1e999"))
+        assert diff(b, b).is_same
+        assert kinds(diff(a, b)) == ["same", "arguments"]
+
     def test_an_id_among_a_tools_arguments_counts(self, compare: Any) -> None:
         assert kinds(compare([tool("t", {"id": "1"})], [tool("t", {"id": "2"})])) == ["arguments"]
 
