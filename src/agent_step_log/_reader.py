@@ -31,8 +31,9 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from agent_step_log._mending import mended
+from agent_step_log._numbers import finite_number, whole_number
 from agent_step_log._record import Record
-from agent_step_log._records import FORMAT_VERSION
+from agent_step_log._records import FORMAT_VERSION, Number
 from agent_step_log._sources import (
     CutShortError,
     as_they_go_on,
@@ -562,35 +563,38 @@ def _salvaged(line: bytes, *, mend: bool, is_deep: bool = False) -> Record | Non
         keys = _decode_any(mended(line, is_deep=is_deep) if mend else line)
     except _UNDECODABLE:
         return None
-    seconds = _seconds(keys.get("ts")) if type(keys) is dict else None
-    if seconds is None or not _has_head(keys):
+    if type(keys) is not dict:
         return None
-    record = Record(keys["run_id"], keys["step"], keys["type"], seconds)
+    step, seconds = whole_number(keys.get("step")), finite_number(keys.get("ts"))
+    if step is None or seconds is None or not _has_names(keys):
+        return None
+    record = Record(keys["run_id"], step, keys["type"], seconds)
     for field in msgspec.structs.fields(Record)[4:]:
         if field.encode_name in keys:
-            try:
-                if field.type is msgspec.Raw:
-                    setattr(record, field.name, msgspec.Raw(msgspec.json.encode(keys[field.encode_name])))
-                else:
-                    setattr(record, field.name, msgspec.convert(keys[field.encode_name], field.type))
-            except msgspec.ValidationError:
-                if field.type == str | None and type(keys[field.name]) in (int, float):
-                    setattr(record, field.name, str(keys[field.name]))
+            setattr(record, field.name, _forgiven(keys[field.encode_name], field))
     record.block = line
     return record
 
 
-def _has_head(keys: dict[str, Any]) -> bool:
-    return type(keys.get("run_id")) is str and type(keys.get("step")) is int and type(keys.get("type")) is str
+def _has_names(keys: dict[str, Any]) -> bool:
+    return type(keys.get("run_id")) is str and type(keys.get("type")) is str
 
 
-def _seconds(ts: object) -> float | None:
-    if type(ts) is float:
-        return ts
+def _forgiven(value: Any, field: msgspec.structs.FieldInfo) -> Any:
+    """Return *value* as *field* takes it, or what the field is without it; docs/format.md has the mercies."""
     try:
-        return float(ts) if type(ts) is int else None
-    except OverflowError:
-        return None
+        if field.type is msgspec.Raw:
+            return msgspec.Raw(msgspec.json.encode(value))
+        return msgspec.convert(value, field.type)
+    except msgspec.ValidationError:
+        pass
+    if field.type == str | None:
+        return str(value) if type(value) in (int, float) else None
+    if field.type == int | None:
+        return whole_number(value)
+    if field.type in (float | None, Number | None):
+        return finite_number(value)
+    return field.default
 
 
 def _reason(lost: bytes) -> str:

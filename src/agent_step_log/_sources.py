@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -215,5 +216,9 @@ def _is_log(path: Path) -> bool:
 
 def _rotated(path: Path) -> list[Path]:
     """Return the files *path* was rotated into, oldest first; compressed since, maybe."""
-    pattern = f"{glob.escape(path.stem)}.[0-9][0-9][0-9][0-9][0-9][0-9]{glob.escape(path.suffix)}"
-    return sorted(file for suffix in ("", *_COMPRESSED) for file in path.parent.glob(pattern + suffix))
+    name = re.compile(rf"{re.escape(path.stem)}\.[0-9]{{6}}{re.escape(path.suffix)}(?:\.gz|\.zst)?")
+    try:
+        with os.scandir(path.parent) as entries:
+            return sorted(path.parent / entry.name for entry in entries if name.fullmatch(entry.name))
+    except OSError:
+        return []  # no such directory: then there is no such file, which is for others to say

@@ -546,13 +546,33 @@ def hostile_cases() -> dict[str, Case]:
                 (1, "error", None),
             ],
         ),
+        "spelt-numbers": single(
+            "Where a number is expected a string may spell it, and 3.0 is a whole number.",
+            b'{"run_id":"r1","step":"1","type":"tool_call","ts":"1767225601.5","tool":"t","input":1,"output":"2",'
+            b'"duration_ms":" 2.50","parent":3.0,"attempt":"1e3",'
+            b'"start_ts":"+1","parent_step":"01","ttft_ms":true,'
+            b'"input_tokens":"9007199254740993","output_tokens":"2.5","cache_read_tokens":"2 "}',
+            values=[
+                (1, "ts", 1767225601.5),
+                (1, "output", "2"),
+                (1, "duration_ms", 2.5),
+                (1, "parent", 3),
+                (1, "attempt", 1000),
+                (1, "start_ts", None),
+                (1, "parent_step", None),
+                (1, "ttft_ms", 1),
+                (1, "input_tokens", 9007199254740993),
+                (1, "output_tokens", None),
+                (1, "cache_read_tokens", None),
+            ],
+        ),
         "wrong-head-types": around(
             "Without a run, a step, a type and a time a line is no record.",
             *lines(
                 Lost(b'{"run_id":1,"step":1,"type":"tool_call","ts":1}', "not a record"),
-                Lost(b'{"run_id":"r1","step":"1","type":"tool_call","ts":1}', "not a record"),
-                Lost(b'{"run_id":"r1","step":true,"type":"tool_call","ts":1}', "not a record"),
-                Lost(b'{"run_id":"r1","step":1.0,"type":"tool_call","ts":1}', "not a record"),
+                Lost(b'{"run_id":"r1","step":"one","type":"tool_call","ts":1}', "not a record"),
+                Lost(b'{"run_id":"r1","step":[1],"type":"tool_call","ts":1}', "not a record"),
+                Lost(b'{"run_id":"r1","step":1.5,"type":"tool_call","ts":1}', "not a record"),
                 Lost(b'{"run_id":"r1","step":1,"type":null,"ts":1}', "not a record"),
                 Lost(b'{"run_id":"r1","step":1,"type":"tool_call","ts":"now"}', "not a record"),
                 Lost(b'{"run_id":"r1","step":1,"type":"tool_call"}', "not a record"),

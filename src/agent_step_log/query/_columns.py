@@ -3,8 +3,8 @@
 One table for the SQL that makes the views and for `docs/queries.md`, which a test compares with it.
 
     text    VARCHAR    a string; a number reads as its digits; anything else NULL
-    int     BIGINT     a whole number; NULL beyond 64 bits, and for anything else
-    float   DOUBLE     a number; NULL when it is not finite, and for anything else
+    int     BIGINT     a whole number, however it is spelt; NULL beyond 64 bits, and for anything else
+    float   DOUBLE     a number, however it is spelt; NULL when it is not finite, and for anything else
     bool    BOOLEAN
     value   JSON       any JSON value, as text
     object, array      JSON    that kind of value; anything else NULL
@@ -16,7 +16,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["KEYS", "NAMES", "VIEWS", "Column", "typed", "typed_json"]
+from agent_step_log._numbers import NUMERAL, WHOLE
+
+__all__ = ["KEYS", "NAMES", "NUMBERS", "VIEWS", "Column", "exactly", "type_of", "typed"]
 
 
 class Column(NamedTuple):
@@ -90,6 +92,7 @@ KEYS = {
 
 #: The texts that nearly always are the names of things; see `agent_step_log.query._lines`.
 NAMES = frozenset(key for key, kind in KEYS.items() if kind == "text" and key != "error")
+NUMBERS = frozenset(key for key, kind in KEYS.items() if kind in ("int", "float"))
 
 _TYPES = {
     "text": "VARCHAR",
@@ -102,14 +105,17 @@ _TYPES = {
 }
 
 
+def type_of(key: str) -> str:
+    """Return the SQL type of *key* in the views."""
+    return _TYPES[KEYS[key]]
+
+
 def typed(key: str) -> str:
-    """Return SQL for *key* of a row of `inside.lines`."""
-    if key in NAMES:
-        return f'"{key}"'
-    return typed_json(key)
+    """Return SQL for *key* of a row of `inside.typed`."""
+    return f'"{key}"' if key in NAMES or key in NUMBERS else exactly(key)
 
 
-def typed_json(key: str) -> str:
+def exactly(key: str) -> str:
     """Return SQL for *key*, its raw JSON being the column of that name."""
     raw = f'"{key}"::VARCHAR'
     match KEYS[key]:
@@ -118,14 +124,19 @@ def typed_json(key: str) -> str:
             number = f"WHEN {raw} >= '-' AND {raw} < ':' THEN {raw}"
             return f"CASE WHEN starts_with({raw}, '\"') THEN json_extract_string(\"{key}\", '$') {number} END"
         case "int":
-            # A cast alone would round 2.5; a string keeps its quotes here, and fails it.
-            is_whole = f"NOT contains({raw}, '.') AND NOT contains({raw}, 'e')"
-            return f"CASE WHEN {is_whole} THEN TRY_CAST({raw} AS BIGINT) END"
+            # A cast alone would round 2.5.
+            spelt, number = _spelt(key), _number(key)
+            return (
+                f"CASE WHEN NOT regexp_full_match({spelt}, '{NUMERAL}') THEN {_as_number(key)} "
+                f"WHEN regexp_full_match({spelt}, '{WHOLE}') THEN TRY_CAST({spelt} AS BIGINT) "
+                f"WHEN {number} = floor({number}) THEN TRY_CAST({number} AS BIGINT) END"
+            )
         case "float":
-            number = f"TRY_CAST({raw} AS DOUBLE)"
-            if key == "ts":
-                return number  # of a record it is finite
-            return f"CASE WHEN isfinite({number}) THEN {number} END"
+            spelt, number = _spelt(key), _number(key)
+            return (
+                f"CASE WHEN NOT regexp_full_match({spelt}, '{NUMERAL}') THEN {_as_number(key)} "
+                f"WHEN isfinite({number}) THEN {number} END"
+            )
         case "bool":
             return f"CASE {raw} WHEN 'true' THEN true WHEN 'false' THEN false END"
         case "object":
@@ -136,8 +147,21 @@ def typed_json(key: str) -> str:
             return f'"{key}"'
 
 
+def _spelt(key: str) -> str:
+    """Return SQL for the text that may spell a number: a string's own, or the raw JSON."""
+    return f"json_extract_string(\"{key}\", '$')"
+
+
+def _number(key: str) -> str:
+    return f"TRY_CAST({_spelt(key)} AS DOUBLE)"
+
+
+def _as_number(key: str) -> str:
+    return f"CASE \"{key}\"::VARCHAR WHEN 'true' THEN 1 WHEN 'false' THEN 0 END"
+
+
 def _of(key: str, unit: str, about: str) -> Column:
-    return Column(key, _TYPES[KEYS[key]], unit, about)
+    return Column(key, type_of(key), unit, about)
 
 
 _RUN_ID = _of("run_id", "", "the run it belongs to")

@@ -1,14 +1,19 @@
 """The lines of the files, as the views stand on them.
 
-    inside.lines        one row to a line: names as VARCHAR, the rest as raw JSON; only the keys named
-    inside.is_run_id    of a row of it: whether `run_id` is a string
-    inside.is_type      and whether `type` is one
-    inside.typed        its columns, with names of the wrong type left out (`NAMES`)
+    inside.lines          one row to a line: names as VARCHAR, numbers as DOUBLE, the rest as raw JSON; only
+                          the keys named
+    inside.is_run_id      of a row of it: whether `run_id` is a string
+    inside.is_type        whether `type` is one
+    inside.is_step        whether `step` is a whole number
+    inside.is_plain_step  whether it is one that needs no second look
+    inside.step_key       what tells one number of a step from another
+    inside.late.a.model   of what was taken over as `a` with a name of it: that name, checked only then
+    inside.typed          its columns, with names and numbers of the wrong type left out (`NAMES`, `NUMBERS`)
 
 The engine reads a name as text several times as fast as it gives it back as JSON. But then a string looks
 like the number or the list that is written with the same characters, and those are no names. So as long
-as nothing looks like that, names are read as text. What does ends the query (`Need.EXACT`), and from then on
-every key is read as JSON, which tells them apart.
+as nothing looks like that, names are read as text, and as long as they fit, numbers as DOUBLE. What does
+not ends the query (`Need.EXACT`), and from then on every key is read as JSON, which tells all apart.
 """
 
 # ruff: noqa: S608  Its SQL is made of names of its own.
@@ -18,17 +23,34 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from agent_step_log.query._columns import KEYS, NAMES, typed_json
+from agent_step_log._numbers import NUMERAL, WHOLE
+from agent_step_log.query._columns import KEYS, NAMES, NUMBERS, exactly
 
-__all__ = ["IS_RUN_ID", "IS_TYPE", "LINES", "TYPED", "Need", "is_plain_text", "missing", "with_lines"]
+__all__ = [
+    "IS_PLAIN_STEP",
+    "IS_RUN_ID",
+    "IS_STEP",
+    "IS_TYPE",
+    "LINES",
+    "STEP_KEY",
+    "TYPED",
+    "Need",
+    "is_plain_text",
+    "late",
+    "missing",
+    "with_lines",
+]
 
 # As SQL has them before `with_lines`.
 LINES = "inside.lines"
 TYPED = "inside.typed"
-IS_RUN_ID, IS_TYPE = "inside.is_run_id", "inside.is_type"
+IS_RUN_ID, IS_TYPE, IS_STEP = "inside.is_run_id", "inside.is_type", "inside.is_step"
+IS_PLAIN_STEP, STEP_KEY = "inside.is_plain_step", "inside.step_key"
 
 _HEADS = ("run_id", "type")  # no record without these strings
+_LATE = re.compile(r"inside\.late\.(\w+\.)?(\w+)")
 _QUOTED = re.compile(r'"(\w+)"')
+_WHOLE_DOUBLES = 2**53 - 1  # beyond it a DOUBLE may stand for several whole numbers
 
 
 class Need(StrEnum):
@@ -45,7 +67,15 @@ class Need(StrEnum):
 def missing(need: Need, type_: str = "BOOLEAN", of: str = "run_id") -> str:
     """Return SQL of type *type_* that ends the query, saying it needs *need*."""
     # Made from the row, or the engine would work it out before there is one.
-    return f"CAST(error('{need} ' || coalesce(\"{of}\", '')) AS {type_})"
+    return f"CAST(error('{need} ' || coalesce(\"{of}\"::VARCHAR, '')) AS {type_})"
+
+
+def late(name: str, of: str = "") -> str:
+    """Return SQL for *name*, one of `NAMES`: of the struct *of* made of it, or of a row of `LINES`.
+
+    It is looked at closely only there, and so not with every line.
+    """
+    return f"inside.late.{of}.{name}" if of else f"inside.late.{name}"
 
 
 def with_lines(sql: str, *, object_bytes: int, exact: bool) -> str:
@@ -53,29 +83,56 @@ def with_lines(sql: str, *, object_bytes: int, exact: bool) -> str:
 
     With every fault an error: a line that is no JSON, and one with a key twice that is asked for.
     """
-    words = set(_QUOTED.findall(sql))
-    keys = [key for key in KEYS if key in words or key == "run_id"]
-    names = [key for key in keys if key in NAMES]
-    columns = ", ".join(f"{key}: '{'VARCHAR' if key in names and not exact else 'JSON'}'" for key in keys)
+    for name, value in (_EXACT_CHECKS if exact else _LEAN_CHECKS).items():
+        sql = sql.replace(name, value)
+    late_names = {name for _, name in _LATE.findall(sql)}
+    sql = _LATE.sub(lambda match: _late_name(match[2], match[1] or "", exact=exact), sql)
+    words = {"run_id", "step", *_QUOTED.findall(sql)}
+    keys = [key for key in KEYS if key in words]
+    types = ", ".join(f"{key}: '{'JSON' if exact else _lean_type(key)}'" for key in keys)
     lines = (
         "read_json(getvariable('_files'), "
         "format = 'newline_delimited', filename = '_file', hive_partitioning = false, "
-        f"maximum_object_size = {object_bytes}, columns = {{{columns}}})"
+        f"maximum_object_size = {object_bytes}, columns = {{{types}}})"
     )
+    narrow = [key for key in keys if key in NAMES or key in NUMBERS]
     typed = "*"
     if exact:
-        exactly = ", ".join(
-            f'{_string(key) if key in _HEADS else typed_json(key)} AS "{key}"' for key in names
-        )
-        lines = f"(SELECT * REPLACE ({exactly}) FROM {lines})"
-    elif surely := ", ".join(f'{_sure(key)} AS "{key}"' for key in names if key not in _HEADS):
+        values = ", ".join(f'{_string(key) if key in _HEADS else exactly(key)} AS "{key}"' for key in narrow)
+        lines = f"(SELECT * REPLACE ({values}), {_STEP_TEXT} AS _step FROM {lines})"
+    elif surely := ", ".join(
+        f'{_sure_name(key) if key in NAMES else _sure_number(key)} AS "{key}"'
+        for key in narrow
+        if key not in (*_HEADS, "ts", *late_names)
+    ):
         typed = f"* REPLACE ({surely})"
-    for key, is_text in ((key, f"inside.is_{key}") for key in _HEADS):
-        sql = sql.replace(is_text, f'"{key}" IS NOT NULL' if exact else _is_surely_text(key))
     return sql.replace(TYPED, typed).replace(LINES, lines)
 
 
-def _sure(key: str) -> str:
+def _lean_type(key: str) -> str:
+    return "VARCHAR" if key in NAMES else "DOUBLE" if key in NUMBERS else "JSON"
+
+
+def _late_name(name: str, of: str, *, exact: bool) -> str:
+    sql = f'"{name}"' if exact else _sure_name(name)
+    return sql.replace(f'"{name}"', f"{of}{name}") if of else sql
+
+
+def _sure_number(key: str) -> str:
+    each = f'"{key}"'
+    if KEYS[key] == "float":
+        return f"CASE WHEN isfinite({each}) THEN {each} END"
+    return (
+        f"CASE WHEN {_is_small(each)} THEN CASE WHEN {each} = floor({each}) THEN CAST({each} AS BIGINT) END "
+        f"WHEN isfinite({each}) THEN {missing(Need.EXACT, 'BIGINT', key)} END"
+    )
+
+
+def _is_small(each: str) -> str:
+    return f"{each} BETWEEN -{_WHOLE_DOUBLES} AND {_WHOLE_DOUBLES}"
+
+
+def _sure_name(key: str) -> str:
     each, odd = f'"{key}"', missing(Need.EXACT, "VARCHAR", key)
     return (
         f"CASE WHEN {each} IS NULL THEN NULL WHEN {is_plain_text(key)} THEN {each} "
@@ -108,3 +165,30 @@ def _is_odd(key: str) -> str:
     each = f'"{key}"'
     words = " OR ".join(f"{each} = '{word}'" for word in ("true", "false", "NaN", "Infinity", "-Infinity"))
     return f"{words} OR starts_with({each}, '{{') OR starts_with({each}, '[')"
+
+
+_STEP = '"step"'
+_LEAN_CHECKS = {
+    IS_RUN_ID: _is_surely_text("run_id"),
+    IS_TYPE: _is_surely_text("type"),
+    IS_PLAIN_STEP: f'"step" = floor("step") AND {_is_small(_STEP)}',
+    IS_STEP: f"({_sure_number('step')}) IS NOT NULL",
+    STEP_KEY: '"step"',
+}
+_STEP_SPELT = "json_extract_string(\"step\", '$')"
+_STEP_NUMBER = (
+    f"CASE WHEN regexp_full_match({_STEP_SPELT}, '{NUMERAL}') THEN TRY_CAST({_STEP_SPELT} AS DOUBLE) END"
+)
+# One that a BIGINT cannot hold is a number all the same.
+_STEP_TEXT = (
+    f"CASE WHEN ({exactly('step')}) IS NOT NULL THEN ({exactly('step')})::VARCHAR "
+    f"WHEN regexp_full_match(\"step\"::VARCHAR, '{WHOLE}') "
+    f'OR {_STEP_NUMBER} = floor({_STEP_NUMBER}) AND isfinite({_STEP_NUMBER}) THEN "step"::VARCHAR END'
+)
+_EXACT_CHECKS = {
+    IS_RUN_ID: '"run_id" IS NOT NULL',
+    IS_TYPE: '"type" IS NOT NULL',
+    IS_PLAIN_STEP: '"_step" IS NOT NULL',
+    IS_STEP: '"_step" IS NOT NULL',
+    STEP_KEY: '"_step"',
+}

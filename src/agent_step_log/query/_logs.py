@@ -43,6 +43,7 @@ __all__ = ["Logs", "open_logs"]
 
 _FAULT = re.compile(r'(?:JSON transform error|Malformed JSON) in file "(?P<file>[^"\n]*)"')
 _DUPLICATE = "duplicate key"
+_NO_NUMBER = "Failed to cast value to numerical"
 _TOO_LONG = "maximum_object_size"
 # Larger than any line a writer makes. The engine's buffers are a multiple of it, and with a large one a
 # file is read by one thread; so the longest a reader takes is allowed for only where there is such a line.
@@ -273,7 +274,7 @@ class Logs:
         if isinstance(error, duckdb.InvalidInputException):
             if Need.LATER_FORMAT in text:
                 return self._copy_later_formats()
-            if Need.EXACT in text and not self._is_exact:
+            if (Need.EXACT in text or _NO_NUMBER in text) and not self._is_exact:
                 self._is_exact = True
                 self._filled = set()
                 return None

@@ -18,12 +18,26 @@ import re
 from typing import TYPE_CHECKING
 
 from agent_step_log.limits import MAX_TOKENS
-from agent_step_log.query._columns import KEYS, NAMES, VIEWS, typed, typed_json
-from agent_step_log.query._lines import IS_RUN_ID, IS_TYPE, LINES, TYPED, Need, is_plain_text, missing
+from agent_step_log.query._columns import KEYS, NAMES, NUMBERS, VIEWS, exactly, type_of, typed
+from agent_step_log.query._lines import (
+    IS_PLAIN_STEP,
+    IS_RUN_ID,
+    IS_STEP,
+    IS_TYPE,
+    LINES,
+    STEP_KEY,
+    TYPED,
+    Need,
+    is_plain_text,
+    late,
+    missing,
+)
 from agent_step_log.query._zone import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from agent_step_log.query._columns import Column
 
 __all__ = [
     "faulty",
@@ -34,7 +48,7 @@ __all__ = [
     "view",
 ]
 
-_KEY = ("run_id", "writer", "step")  # what makes a step one
+_KEY = {"r": '"run_id"', "w": '"writer"', "s": STEP_KEY}  # what makes a step one
 _STEPS = ("llm_call", "tool_call", "agent_call")
 
 
@@ -49,21 +63,9 @@ def _lines(condition: str, taken: str = "*", *, any_type: bool = True) -> str:
     is_record = f"{IS_TYPE} AND {_IS_RECORD}" if any_type else _IS_RECORD
     return (
         f"SELECT {taken} FROM (SELECT {TYPED} FROM {LINES} "
-        f"WHERE CASE WHEN {is_plain}({condition}) AND {_IS_PLAIN_RECORD} AND {_IS_PLAIN_TIME} THEN true "
+        f"WHERE CASE WHEN {is_plain}({condition}) AND {_IS_PLAIN_RECORD} THEN true "
         f"WHEN {_IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
-        f"WHEN {condition} THEN {is_record} AND isfinite({typed('ts')}) ELSE false END)"
-    )
-
-
-def _timed_records() -> str:
-    """Return SQL for every record, with its `ts` as `_ts`: made into a number once, as that takes a while."""
-    lines = f"(SELECT *, {typed('ts')} AS _ts FROM {LINES})"
-    is_plain = f"{is_plain_text('type')} AND \"type\" <> 'run_start' AND {_IS_PLAIN_RECORD}"
-    return (
-        f"SELECT {TYPED} FROM {lines} "
-        f"WHERE CASE WHEN {is_plain} AND isfinite(_ts) THEN true "
-        f"WHEN {_IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
-        f"ELSE {IS_TYPE} AND {_IS_RECORD} AND isfinite(_ts) END"
+        f"WHEN {condition} THEN {is_record} ELSE false END)"
     )
 
 
@@ -73,7 +75,7 @@ def later_formats() -> str:
         "SELECT DISTINCT _file FROM read_json(getvariable('_files'), format = 'newline_delimited', "
         "filename = '_file', hive_partitioning = false, ignore_errors = true, "
         "columns = {\"type\": 'JSON', \"format\": 'JSON'}) "
-        f'WHERE "type"::VARCHAR = \'"run_start"\' AND ({typed_json("format")}) > 1'
+        f'WHERE "type"::VARCHAR = \'"run_start"\' AND ({exactly("format")}) > 1'
     )
 
 
@@ -87,13 +89,11 @@ def faulty() -> str:
     )
 
 
-_STEP, _TS = '"step"::VARCHAR', '"ts"::VARCHAR'
-_IS_PLAIN_RECORD = (
-    f"{is_plain_text('run_id')} AND TRY_CAST({_STEP} AS UBIGINT) IS NOT NULL AND NOT contains({_STEP}, '.')"
+_IS_PLAIN_RECORD = f'{is_plain_text("run_id")} AND {IS_PLAIN_STEP} AND isfinite("ts")'
+_IS_RECORD = f'{IS_RUN_ID} AND {IS_STEP} AND isfinite("ts")'
+_IS_LATER_FORMAT = (
+    '"type" = \'run_start\' AND "format" > 1 AND "format" = floor("format") AND "format" < 1e300'
 )
-_IS_PLAIN_TIME = f"{_TS} >= '0' AND {_TS} < ':' AND NOT contains({_TS}, 'e') AND len({_TS}) < 300"
-_IS_RECORD = f"{IS_RUN_ID} AND regexp_full_match({_STEP}, '-?[0-9]+')"
-_IS_LATER_FORMAT = f"\"type\" = 'run_start' AND ({typed('format')}) > 1"
 
 
 def _is_type(*types: str) -> str:
@@ -102,11 +102,10 @@ def _is_type(*types: str) -> str:
 
 def open_table() -> tuple[str, ...]:
     """Return SQL that fills `inside.open`: of each step begun and not ended, the line that began it."""
-    # A number the view `steps` shows as NULL still is one: compare the text.
-    keys = ", ".join(f'"{b}"::VARCHAR AS {a}' for a, b in zip("rws", _KEY, strict=True))
+    keys = ", ".join(f"{value}::VARCHAR AS {name}" for name, value in _KEY.items())
     begins, ends = _is_type("step_start"), _is_type("run_start", "run_end")
-    same = " AND ".join(f'{a} IS NOT DISTINCT FROM "{b}"::VARCHAR' for a, b in zip("rws", _KEY, strict=True))
-    one = ", ".join(f'"{name}"::VARCHAR' for name in _KEY)
+    same = " AND ".join(f"{name} IS NOT DISTINCT FROM {value}::VARCHAR" for name, value in _KEY.items())
+    one = ", ".join(_KEY.values())
     begun = f"{_lines(f'NOT {ends}', keys)} GROUP BY ALL HAVING bool_and({begins})"
     last = f"QUALIFY row_number() OVER (PARTITION BY {one} ORDER BY {typed('ts')} DESC) = 1"
     # Mostly there is none, and then the files need not be read again.
@@ -134,7 +133,7 @@ def headers_table() -> tuple[str, ...]:
 
 def tables() -> tuple[str, ...]:
     """Return SQL that makes the tables, empty."""
-    raw = ", ".join(f'"{key}" {"VARCHAR" if key in NAMES else "JSON"}' for key in KEYS)
+    raw = ", ".join(f'"{key}" {type_of(key) if key in NAMES | NUMBERS else "JSON"}' for key in KEYS)
     headers = ", ".join(f"{key} VARCHAR" for key in _HEADER_KEYS)
     return (
         "CREATE SCHEMA inside",
@@ -246,7 +245,7 @@ def _select(name: str, lines: str, own: dict[str, str], met: set[Need], wanted: 
     header = " LEFT JOIN inside.headers header ON header.of_run = line._run" if has_headers else ""
     run = f", {typed('run_id')} AS _run" if has_headers else ""
     return (
-        f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT {", ".join(columns)} '
+        f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {', '.join(columns)} "
         f"FROM (SELECT *, {typed('ts')} AS _ts{run} FROM ({lines})) line{header}"
     )
 
@@ -258,17 +257,29 @@ def _quoted(names: Iterable[str]) -> list[str]:
     return [f'"{name}"' for name in names]
 
 
+#: Of the header of a run.
+_OF_HEADER = (
+    "agent",
+    "agent_version",
+    "task_type",
+    "environment",
+    "metadata",
+    "parent_run_id",
+    "parent_step",
+    "forked_from",
+    "process",
+)
+#: Of its end.
+_OF_END = ("status", "error", "error_type", "error_frames")
+
+
 def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
     calls, model = _is_type(*_STEPS), _is_type("llm_call")
-    starts, ends = _is_type("run_start"), _is_type("run_end")
     begun = (
         "0"
         if Need.OPEN in met
         else f"CASE WHEN {_is_type('step_start')} THEN {missing(Need.OPEN, 'INTEGER')} ELSE 0 END"
     )
-
-    def head(key: str, value: str | None = None) -> str:
-        return f"arg_min_null({value or typed(key)}, {_header_order('_ts')}) FILTER ({starts})"
 
     def tokens(key: str) -> str:
         # A count that cannot be is nobody's usage; `verify` names it.
@@ -280,24 +291,8 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         )
 
     timed = f"{_is_type('llm_call', 'tool_call')} AND ({typed('duration_ms')}) >= 0"
-    whys = [name for name in ("error", "error_type", "error_frames") if wanted is None or name in wanted]
-    # Nearly every run is the work of one process, which has no writer. What that one wrote is kept apart,
-    # as lists take the engine longer than all else here.
-    end = ", ".join(
-        ["ts: _ts", f"w: {typed('writer')}", f"status: coalesce({typed('status')}, 'ok')"]
-        + [f"{name}: {typed(name)}" for name in whys]
-    )
-    own = f"({typed('writer')}) IS NULL"
     aggregate = {
         "run_id": typed("run_id"),
-        "agent": head("agent"),
-        "agent_version": head("agent_version"),
-        "task_type": head("task_type"),
-        "environment": head("environment"),
-        "metadata": head("metadata"),
-        "parent_run_id": head("parent_run_id"),
-        "parent_step": head("parent_step"),
-        "forked_from": head("forked_from"),
         "started_at": "min(_ts)",
         "ended_at": "max(_ts)",
         "begun_steps": f"sum(CASE WHEN {calls} THEN 1 ELSE {begun} END)",
@@ -320,12 +315,6 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         "tools": f"list_sort(list(DISTINCT {typed('tool')}) FILTER ({_is_type('tool_call')} "
         f"AND ({typed('tool')}) IS NOT NULL))",
         "path": f"arg_min({_PATH}, _ts)",
-        "process": head("process"),
-        "own_fate": f"max(_fate) FILTER ({starts} AND {own})",
-        "own_end": f"arg_max({{{end}}}, _ts) FILTER ({ends} AND {own})",
-        "other_heads": f"list({{ts: _ts, w: {typed('writer')}, fate: _fate}}) "
-        f"FILTER ({starts} AND NOT {own})",
-        "other_ends": f"list({{{end}}}) FILTER ({ends} AND NOT {own})",
     }
     made = {
         # The engine moves no condition past what may end the query; past the name of a run it would, and
@@ -337,49 +326,110 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
         "steps": "CAST(begun_steps AS BIGINT) + coalesce(open_steps, 0)",
         "total_tokens": "TRY_CAST(CASE WHEN input_tokens IS NULL AND output_tokens IS NULL THEN NULL ELSE "
         "coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) END AS BIGINT)",
-        "error": "ended.error",
-        "error_type": "ended.error_type",
-        "error_frames": "ended.error_frames",
+        **{name: _typed_of("header", name) for name in _OF_HEADER},
+        **{name: _typed_of("ended", name) for name in ("error", "error_type", "error_frames")},
         "models": "coalesce(models, [])",
         "tools": "coalesce(tools, [])",
-        "host": "json_extract_string(process, '$.host')",
-        "pid": "TRY_CAST(json_extract_string(process, '$.pid') AS BIGINT)",
-        "day": day_of("started_at"),
+        "host": "json_extract_string(header.process, '$.host')",
+        "pid": "TRY_CAST(json_extract_string(header.process, '$.pid') AS BIGINT)",
     }
 
-    values = {
-        column.name: made.get(column.name, column.name)
-        if wanted is None or column.name in wanted
-        else missing(Need.COLUMNS, column.type)
-        for column in VIEWS["runs"]
-    }
+    asked = {column.name for column in VIEWS["runs"] if wanted is None or column.name in wanted}
+
+    def value(column: Column) -> str:
+        if column.name not in asked:
+            return missing(Need.COLUMNS, column.type)
+        # Not among the others: it takes long to put together.
+        return day_of("started_at") if column.name == "day" else made.get(column.name, column.name)
+
+    values = {column.name: value(column) for column in VIEWS["runs"]}
     columns = ", ".join(f"{value} AS {name}" for name, value in values.items())
-    used = _words(" ".join(values.values()))
-    ended = ""
-    if "ended" in used:
-        ended = f", {_ENDED} AS ended"
-        used |= _words(ended)
-    taken = ", ".join(f"{value} AS {name}" for name, value in aggregate.items() if name in used)
-    records = _timed_records()
-    if "own_fate" in used:
-        records = f"SELECT *, CASE WHEN {starts} THEN {_fate(met)} END AS _fate FROM ({records})"
-    runs = f'SELECT {taken} FROM ({records}) GROUP BY "run_id"'
+    used = {"run_id"} | _words(" ".join(text for name, text in values.items() if name in asked - {"run_id"}))
+    used.add("started_at")
+    taken = [f"{value} AS {name}" for name, value in aggregate.items() if name in used]
+    records = _records_by_kind()
+    processes = ""
+    if used & {"header", "ended"}:
+        records = _with_ends(used, met)
+        taken += _ENDS
+        if "own_fate" in used:
+            taken.append(f"max(CASE WHEN _kind = {_OWN_HEADER} THEN _fate END) AS own_fate")
+        processes = f", {_HEADER} AS header, {_ENDED} AS ended"
+    runs = f'SELECT {", ".join(taken)} FROM ({records}) GROUP BY "run_id"'
+    # A run's name is looked at closely once, not with every record. Tied to a sum, or the engine would.
+    runs = f"FROM ({runs}) WHERE CASE WHEN started_at IS NULL THEN false ELSE {IS_RUN_ID} END"
+    if processes:
+        runs = f"SELECT *{processes} FROM (SELECT *, {_OTHERS} {runs})"
     if "open_steps" in used:
         runs = f"FROM ({runs}) LEFT JOIN ({_OPEN_STEPS}) USING (run_id)"
-    return f'CREATE OR REPLACE TEMP VIEW "runs" AS SELECT {columns} FROM (SELECT *{ended} FROM ({runs}))'
+    return f"CREATE OR REPLACE TEMP VIEW runs AS SELECT {columns} FROM ({runs})"
 
 
+_OWN_HEADER, _OWN_END, _OTHER_HEADER, _OTHER_END = range(1, 5)
+_KIND = (
+    "CASE \"type\" WHEN 'tool_call' THEN 0 WHEN 'llm_call' THEN 0 WHEN 'step_start' THEN 0 "
+    f"WHEN 'run_start' THEN if(\"writer\" IS NULL, {_OWN_HEADER}, {_OTHER_HEADER}) "
+    f"WHEN 'run_end' THEN if(\"writer\" IS NULL, {_OWN_END}, {_OTHER_END}) "
+    f"ELSE CASE WHEN {IS_TYPE} THEN 0 END END::UTINYINT"
+)
+# Nearly every run is the work of one process, which has no writer. What that one wrote is kept apart, as
+# lists take the engine longer than all else here.
+_ENDS = (
+    f"arg_min(_end, _ts) FILTER (_kind = {_OWN_HEADER}) AS own_header",
+    f"arg_max(_end, _ts) FILTER (_kind = {_OWN_END}) AS own_end",
+    f"list(_end) FILTER (_kind > {_OWN_END}) AS others",
+)
+_OTHERS = ", ".join(
+    f"list_filter(others, lambda e: e.kind = {kind}) AS {name}"
+    for name, kind in {"other_headers": _OTHER_HEADER, "other_ends": _OTHER_END}.items()
+)
+# Of several processes the one that made the file, or else the first.
+_HEADER = "coalesce(own_header, list_min(other_headers))"
 # The end of the process whose header is the run's; of a run without header the last there is.
 _ENDED = (
-    "CASE WHEN own_fate IS NOT NULL OR other_heads IS NULL AND other_ends IS NULL THEN own_end "
-    "WHEN other_heads IS NULL THEN list_max(list_append(other_ends, own_end)) "
-    "ELSE list_max(list_filter(other_ends, lambda e: e.w = list_min(other_heads).w)) END"
+    "CASE WHEN own_header IS NOT NULL OR others IS NULL THEN own_end "
+    "WHEN len(other_headers) = 0 THEN list_max(list_append(other_ends, own_end)) "
+    "ELSE list_max(list_filter(other_ends, lambda e: e.w = list_min(other_headers).w)) END"
 )
+
+
+def _records_by_kind() -> str:
+    """Return SQL for every record whose `run_id` is a text or looks like one, with its kind and its `ts`."""
+    is_time = 'isfinite("ts")'
+    return (
+        f'SELECT {TYPED}, "ts" AS _ts FROM (SELECT *, {_KIND} AS _kind FROM {LINES}) '
+        f'WHERE CASE WHEN _kind = 0 AND "run_id" IS NOT NULL AND {IS_PLAIN_STEP} AND {is_time} THEN true '
+        f"WHEN {_IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
+        f'WHEN _kind IS NOT NULL AND "run_id" IS NOT NULL THEN {IS_STEP} AND {is_time} ELSE false END'
+    )
+
+
+def _with_ends(used: set[str], met: set[Need]) -> str:
+    """Return SQL for every record with what the headers and ends of runs say, as far as it is *used*."""
+    records = _records_by_kind()
+    said = {"ts": "_ts", "w": late("writer"), "kind": "_kind"}
+    if "fate" in used:
+        fate = f"CASE WHEN _kind = 0 THEN NULL WHEN _kind % 2 = {_OWN_HEADER % 2} THEN {_fate(met)} END"
+        records = f"SELECT *, {fate} AS _fate FROM ({records})"
+        said["fate"] = "_fate"
+    # As they stand in the line: they are typed when one of each run is left.
+    said |= {name: f'"{name}"' for name in (*_OF_HEADER, *_OF_END) if name in used}
+    end = ", ".join(f"{name}: {value}" for name, value in said.items())
+    return f"SELECT *, {{{end}}} AS _end FROM ({records})"
+
+
+def _typed_of(struct: str, key: str) -> str:
+    if key in NAMES:
+        return late(key, struct)
+    return typed(key).replace(f'"{key}"', f"{struct}.{key}")
+
+
 _OPEN_STEPS = f"SELECT {typed('run_id')} AS run_id, count(*) AS open_steps FROM inside.open GROUP BY 1"
 
 
 def _words(sql: str) -> set[str]:
-    return set(re.findall(r"\w+", sql))
+    """Return the names in *sql*; what stands between single quotes is text."""
+    return set(re.findall(r"\w+", re.sub(r"'[^']*'", "", sql)))
 
 
 _DEAD, _UNKNOWN, _ALIVE = range(3)
@@ -407,13 +457,14 @@ def _status(silent_s: float) -> str:
     """Return SQL for how a run stands; the rules of `agent_step_log.list_runs`."""
     # Of the processes that began and did not end it; one process ends once.
     fate = (
-        "greatest(CASE WHEN own_end IS NULL THEN own_fate END, CASE WHEN other_heads IS NOT NULL THEN "
-        "list_max(list_transform(other_heads, lambda h: CASE WHEN NOT coalesce(list_contains("
+        "greatest(CASE WHEN own_end IS NULL THEN own_fate END, CASE WHEN len(other_headers) > 0 THEN "
+        "list_max(list_transform(other_headers, lambda h: CASE WHEN NOT coalesce(list_contains("
         "list_transform(other_ends, lambda e: e.w), h.w), false) THEN h.fate END)) END)"
     )
     recent = f"abs(getvariable('_now') - ended_at) < {silent_s}"
     return (
-        "coalesce(ended.status, CASE WHEN own_fate IS NULL AND other_heads IS NULL THEN 'unknown' "
+        f"CASE WHEN ended IS NOT NULL THEN coalesce({_typed_of('ended', 'status')}, 'ok') "
+        "ELSE (CASE WHEN header IS NULL THEN 'unknown' "
         f"WHEN {fate} > CASE WHEN {recent} THEN {_DEAD} ELSE {_UNKNOWN} END THEN 'running' "
-        "ELSE 'interrupted' END)"
+        "ELSE 'interrupted' END) END"
     )
