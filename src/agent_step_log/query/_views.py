@@ -350,47 +350,73 @@ def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
     records = _records_by_kind()
     processes = ""
     if used & {"header", "ended"}:
-        records = _with_ends(used, met)
-        taken += _ENDS
+        of_header = [name for name in _OF_HEADER if name in used]
+        of_end = [name for name in _OF_END if name in used]
+        records = _with_ends([*of_header, *of_end], met if "own_fate" in used else None)
+        taken += _ends(of_header, of_end)
         if "own_fate" in used:
             taken.append(f"max(CASE WHEN _kind = {_OWN_HEADER} THEN _fate END) AS own_fate")
-        processes = f", {_HEADER} AS header, {_ENDED} AS ended"
+        processes = f", {_header(of_header)} AS header, {_ended(of_end)} AS ended"
     runs = f'SELECT {", ".join(taken)} FROM ({records}) GROUP BY "run_id"'
     # A run's name is looked at closely once, not with every record. Tied to a sum, or the engine would.
     runs = f"FROM ({runs}) WHERE CASE WHEN started_at IS NULL THEN false ELSE {IS_RUN_ID} END"
     if processes:
-        runs = f"SELECT *{processes} FROM (SELECT *, {_OTHERS} {runs})"
+        others = f"SELECT *, {_OTHER_END} AS other_end FROM (SELECT *, {_OTHERS} {runs})"
+        runs = f"SELECT *{processes} FROM ({others})"
     if "open_steps" in used:
         runs = f"FROM ({runs}) LEFT JOIN ({_OPEN_STEPS}) USING (run_id)"
     return f"CREATE OR REPLACE TEMP VIEW runs AS SELECT {columns} FROM ({runs})"
 
 
-_OWN_HEADER, _OWN_END, _OTHER_HEADER, _OTHER_END = range(1, 5)
+_OWN_HEADER, _OWN_END, _OTHER_HEADER, _OTHER_LAST = range(1, 5)
 _KIND = (
     "CASE \"type\" WHEN 'tool_call' THEN 0 WHEN 'llm_call' THEN 0 WHEN 'step_start' THEN 0 "
     f"WHEN 'run_start' THEN if(\"writer\" IS NULL, {_OWN_HEADER}, {_OTHER_HEADER}) "
-    f"WHEN 'run_end' THEN if(\"writer\" IS NULL, {_OWN_END}, {_OTHER_END}) "
+    f"WHEN 'run_end' THEN if(\"writer\" IS NULL, {_OWN_END}, {_OTHER_LAST}) "
     f"ELSE CASE WHEN {IS_TYPE} THEN 0 END END::UTINYINT"
 )
-# Nearly every run is the work of one process, which has no writer. What that one wrote is kept apart, as
-# lists take the engine longer than all else here.
-_ENDS = (
-    f"arg_min(_end, _ts) FILTER (_kind = {_OWN_HEADER}) AS own_header",
-    f"arg_max(_end, _ts) FILTER (_kind = {_OWN_END}) AS own_end",
-    f"list(_end) FILTER (_kind > {_OWN_END}) AS others",
+_OTHERS = (
+    f"list_filter(others, lambda e: e.kind = {_OTHER_HEADER}) AS other_headers, "
+    f"list_min(list_filter(others, lambda e: e.kind = {_OTHER_HEADER})) AS other_header, "
+    f"list_filter(others, lambda e: e.kind = {_OTHER_LAST}) AS other_ends"
 )
-_OTHERS = ", ".join(
-    f"list_filter(others, lambda e: e.kind = {kind}) AS {name}"
-    for name, kind in {"other_headers": _OTHER_HEADER, "other_ends": _OTHER_END}.items()
-)
-# Of several processes the one that made the file, or else the first.
-_HEADER = "coalesce(own_header, list_min(other_headers))"
 # The end of the process whose header is the run's; of a run without header the last there is.
-_ENDED = (
-    "CASE WHEN own_header IS NOT NULL OR others IS NULL THEN own_end "
-    "WHEN len(other_headers) = 0 THEN list_max(list_append(other_ends, own_end)) "
-    "ELSE list_max(list_filter(other_ends, lambda e: e.w = list_min(other_headers).w)) END"
+_OTHER_END = (
+    "CASE WHEN other_header IS NULL THEN list_max(other_ends) "
+    "ELSE list_max(list_filter(other_ends, lambda e: e.w = other_header.w)) END"
 )
+
+
+def _ends(of_header: list[str], of_end: list[str]) -> list[str]:
+    """Return SQL that gathers of each run its headers, with the keys *of_header*, and its ends."""
+    # Nearly every run is the work of one process, which has no writer. What that one wrote is kept apart, as
+    # lists take the engine longer than all else here; and as little of it as can be, as that is moved for
+    # every record.
+    return [
+        f"arg_min({_fields('_end', of_header)}, _ts) FILTER (_kind = {_OWN_HEADER}) AS own_header",
+        f"arg_max({_fields('_end', of_end)}, _ts) FILTER (_kind = {_OWN_END}) AS own_end",
+        f"list(_end) FILTER (_kind > {_OWN_END}) AS others",
+    ]
+
+
+def _header(keys: list[str]) -> str:
+    """Return SQL for the header of a run: that of the process that made the file, or else the first."""
+    other = f"CASE WHEN other_header IS NOT NULL THEN {_fields('other_header', keys)} END"
+    return f"coalesce(own_header, {other})"
+
+
+def _ended(keys: list[str]) -> str:
+    """Return SQL for the end of a run: of the process whose header is its own, or else the last there is."""
+    other = f"CASE WHEN other_end IS NOT NULL THEN {_fields('other_end', keys)} END"
+    is_own = (
+        "own_header IS NOT NULL OR others IS NULL OR (other_header IS NULL AND own_end.ts >= other_end.ts)"
+    )
+    last = f"CASE WHEN other_header IS NULL THEN coalesce({other}, own_end) ELSE {other} END"
+    return f"CASE WHEN {is_own} THEN own_end ELSE {last} END"
+
+
+def _fields(struct: str, keys: list[str]) -> str:
+    return "{" + ", ".join(f"{key}: {struct}.{key}" for key in ("ts", *keys)) + "}"
 
 
 def _records_by_kind() -> str:
@@ -404,16 +430,18 @@ def _records_by_kind() -> str:
     )
 
 
-def _with_ends(used: set[str], met: set[Need]) -> str:
-    """Return SQL for every record with what the headers and ends of runs say, as far as it is *used*."""
+def _with_ends(keys: list[str], met: set[Need] | None) -> str:
+    """Return SQL for every record with what headers and ends say: *keys*, as they stand in the line.
+
+    They are typed when one of each run is left. With what became of the process, too, if *met* is given.
+    """
     records = _records_by_kind()
     said = {"ts": "_ts", "w": late("writer"), "kind": "_kind"}
-    if "fate" in used:
+    if met is not None:
         fate = f"CASE WHEN _kind = 0 THEN NULL WHEN _kind % 2 = {_OWN_HEADER % 2} THEN {_fate(met)} END"
         records = f"SELECT *, {fate} AS _fate FROM ({records})"
         said["fate"] = "_fate"
-    # As they stand in the line: they are typed when one of each run is left.
-    said |= {name: f'"{name}"' for name in (*_OF_HEADER, *_OF_END) if name in used}
+    said |= {key: f'"{key}"' for key in keys}
     end = ", ".join(f"{name}: {value}" for name, value in said.items())
     return f"SELECT *, {{{end}}} AS _end FROM ({records})"
 
