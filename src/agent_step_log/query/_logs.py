@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -32,7 +34,7 @@ from agent_step_log.query._queries import checked, explained
 from agent_step_log.query._result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     import duckdb
 
@@ -252,7 +254,7 @@ class Logs:
         while True:
             try:
                 connection = self._ready(met, names, words)
-                connection.execute(query, params)
+                self._execute(connection, query, params)
             except duckdb.CatalogException as error:
                 if names == list(VIEWS):
                     raise explained(error, query) from None
@@ -261,6 +263,26 @@ class Logs:
                 self._mend(error, met, query)
             else:
                 return Result(connection)
+
+    def _execute(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        query: str,
+        params: Sequence[Any] | Mapping[str, Any] | None,
+    ) -> None:
+        import duckdb
+
+        values = _literals(params)
+        if values is not None and not self._outside:
+            # To take values from Python the engine imports pandas where there is one: half a second.
+            try:
+                connection.execute(f"PREPARE _asked AS {query}")
+            except duckdb.Error:
+                pass  # said once more below, with the places of the query as it was given
+            else:
+                connection.execute(f"EXECUTE _asked{values}")
+                return
+        connection.execute(query, params)
 
     def _mend(self, error: duckdb.Error, met: set[Need], query: str) -> None:
         """Make ready what *error* says was missing, and note it in *met*.
@@ -442,6 +464,31 @@ def _machine() -> Iterable[str]:
     )
     # As one text: the engine takes longer over as many values of an expression.
     yield f"SET VARIABLE _processes = '{{{alive}}}'::MAP(BIGINT, DOUBLE)"
+
+
+def _literals(params: Sequence[Any] | Mapping[str, Any] | None) -> str | None:
+    """Return *params* in SQL, as a prepared query takes them; None if one of them has no plain form there."""
+    if not params:
+        return None
+    if isinstance(params, Mapping):
+        named = [(f"{name} := ", value) for name, value in params.items()]
+    else:
+        named = [("", value) for value in params]
+    given: list[str] = []
+    for name, value in named:
+        literal = _literal(value)
+        if literal is None:
+            return None
+        given.append(name + literal)
+    return f"({', '.join(given)})"
+
+
+def _literal(value: Any) -> str | None:
+    if type(value) is float and isfinite(value):
+        return f"{value!r}::DOUBLE"
+    if type(value) is str and "\0" not in value:
+        return _text(value)
+    return repr(value) if type(value) in (int, bool) else None
 
 
 def _text(value: str) -> str:

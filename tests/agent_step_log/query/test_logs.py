@@ -174,6 +174,35 @@ class TestErrors:
             logs.sql(COUNT)
 
 
+class TestParameters:
+    @pytest.mark.parametrize(
+        "value",
+        [1, -1, 2**40, 2**70, True, 2.5, 1e-300, 1795778939.1950192, "", "it's", 'a"b', "é\n", None, b"x"],
+    )
+    def test_a_value_comes_back_as_it_was_given(self, logs: Logs, value: Any) -> None:
+        assert logs.sql("SELECT ?", [value]).rows() == [(value,)]
+        assert logs.sql("SELECT $a, $b", {"b": 7, "a": value}).rows() == [(value, 7)]
+
+    def test_a_text_is_never_a_query(self, logs: Logs) -> None:
+        text = "'); DROP VIEW runs; --"
+        assert logs.sql("SELECT count(*) FROM runs WHERE run_id <> ?", [text]).rows() == [(1,)]
+
+    def test_the_place_of_an_error_is_that_in_the_query(self, logs: Logs) -> None:
+        with pytest.raises(QueryError) as raised:
+            logs.sql("SELECT 1,\n  toool FROM tool_calls WHERE ts > $since", {"since": 1.0})
+        assert (raised.value.line, raised.value.column) == (2, 3)
+
+    def test_they_bring_no_library_in(self, folder: Path) -> None:
+        code = (
+            "import sys\nfrom agent_step_log.query import open_logs\n"
+            f"with open_logs({str(folder)!r}) as logs:\n"
+            "    print(logs.sql('SELECT count(*) FROM steps WHERE ts > $t', {'t': 1.0}).rows())\n"
+            "print(sorted({'numpy', 'pandas', 'pyarrow'} & sys.modules.keys()))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines() == ["[(2,)]", "[]"]
+
+
 class TestFiles:
     def test_a_file_that_grows_is_read_anew(self, folder: Path, logs: Logs) -> None:
         assert logs.sql(COUNT).rows() == [(4,)]
