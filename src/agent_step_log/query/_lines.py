@@ -27,15 +27,19 @@ from agent_step_log._numbers import NUMERAL, WHOLE
 from agent_step_log.query._columns import KEYS, NAMES, NUMBERS, exactly
 
 __all__ = [
+    "IS_LATER_FORMAT",
     "IS_PLAIN_STEP",
     "IS_RUN_ID",
     "IS_STEP",
     "IS_TYPE",
     "LINES",
+    "PATH",
+    "STEPS",
     "STEP_KEY",
     "TYPED",
     "Need",
     "is_plain_text",
+    "is_type",
     "late",
     "missing",
     "with_lines",
@@ -51,6 +55,17 @@ _HEADS = ("run_id", "type")  # no record without these strings
 _LATE = re.compile(r"inside\.late\.(\w+\.)?(\w+)")
 _QUOTED = re.compile(r'"(\w+)"')
 _WHOLE_DOUBLES = 2**53 - 1  # beyond it a DOUBLE may stand for several whole numbers
+
+STEPS = ("llm_call", "tool_call", "agent_call")
+PATH = "coalesce(getvariable('_originals')[_file], _file)"
+IS_LATER_FORMAT = (
+    '"type" = \'run_start\' AND "format" > 1 AND "format" = floor("format") AND "format" < 1e300'
+)
+
+
+def is_type(*types: str) -> str:
+    """Return SQL for whether a row of `LINES` is of one of *types*."""
+    return f'"type" IN ({", ".join(map(repr, types))})'
 
 
 class Need(StrEnum):

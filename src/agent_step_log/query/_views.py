@@ -14,30 +14,31 @@ for what it looks at, and for no more.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from agent_step_log.limits import MAX_TOKENS
 from agent_step_log.query._columns import KEYS, NAMES, NUMBERS, VIEWS, exactly, type_of, typed
 from agent_step_log.query._lines import (
+    IS_LATER_FORMAT,
     IS_PLAIN_STEP,
     IS_RUN_ID,
     IS_STEP,
     IS_TYPE,
     LINES,
+    PATH,
     STEP_KEY,
+    STEPS,
     TYPED,
     Need,
     is_plain_text,
-    late,
+    is_type,
     missing,
 )
+from agent_step_log.query._view_of_runs import view_of_runs
 from agent_step_log.query._zone import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agent_step_log.query._columns import Column
 
 __all__ = [
     "faulty",
@@ -49,7 +50,6 @@ __all__ = [
 ]
 
 _KEY = {"r": '"run_id"', "w": '"writer"', "s": STEP_KEY}  # what makes a step one
-_STEPS = ("llm_call", "tool_call", "agent_call")
 
 
 def _lines(condition: str, taken: str = "*", *, any_type: bool = True) -> str:
@@ -64,7 +64,7 @@ def _lines(condition: str, taken: str = "*", *, any_type: bool = True) -> str:
     return (
         f"SELECT {taken} FROM (SELECT {TYPED} FROM {LINES} "
         f"WHERE CASE WHEN {is_plain}({condition}) AND {_IS_PLAIN_RECORD} THEN true "
-        f"WHEN {_IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
+        f"WHEN {IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
         f"WHEN {condition} THEN {is_record} ELSE false END)"
     )
 
@@ -91,19 +91,12 @@ def faulty() -> str:
 
 _IS_PLAIN_RECORD = f'{is_plain_text("run_id")} AND {IS_PLAIN_STEP} AND isfinite("ts")'
 _IS_RECORD = f'{IS_RUN_ID} AND {IS_STEP} AND isfinite("ts")'
-_IS_LATER_FORMAT = (
-    '"type" = \'run_start\' AND "format" > 1 AND "format" = floor("format") AND "format" < 1e300'
-)
-
-
-def _is_type(*types: str) -> str:
-    return f'"type" IN ({", ".join(map(repr, types))})'
 
 
 def open_table() -> tuple[str, ...]:
     """Return SQL that fills `inside.open`: of each step begun and not ended, the line that began it."""
     keys = ", ".join(f"{value}::VARCHAR AS {name}" for name, value in _KEY.items())
-    begins, ends = _is_type("step_start"), _is_type("run_start", "run_end")
+    begins, ends = is_type("step_start"), is_type("run_start", "run_end")
     same = " AND ".join(f"{name} IS NOT DISTINCT FROM {value}::VARCHAR" for name, value in _KEY.items())
     one = ", ".join(_KEY.values())
     begun = f"{_lines(f'NOT {ends}', keys)} GROUP BY ALL HAVING bool_and({begins})"
@@ -124,7 +117,7 @@ def open_table() -> tuple[str, ...]:
 def headers_table() -> tuple[str, ...]:
     """Return SQL that fills `inside.headers`."""
     taken = ", ".join(f"arg_min_null({typed(key)}, {_header_order(typed('ts'))})" for key in _HEADER_KEYS)
-    starts = _lines(_is_type("run_start"), any_type=False)
+    starts = _lines(is_type("run_start"), any_type=False)
     return (
         "DELETE FROM inside.headers",
         f"INSERT INTO inside.headers SELECT {typed('run_id')}, {taken} FROM ({starts}) GROUP BY 1",
@@ -158,18 +151,18 @@ def view(name: str, met: set[Need], silent_s: float, wanted: set[str] | None = N
     """
     match name:
         case "runs":
-            return _runs(met, silent_s, wanted)
+            return view_of_runs(met, silent_s, wanted)
         case "events":
-            return _select(name, _lines(_is_type("event"), any_type=False), {}, met, wanted)
+            return _select(name, _lines(is_type("event"), any_type=False), {}, met, wanted)
         case "records":
             return _select(name, _lines("true"), {}, met, wanted)
         case "errors":
             failed = f"({typed('error')}) IS NOT NULL"
-            ended = f"{_is_type('run_end')} AND ({failed} OR \"status\" = 'error')"
+            ended = f"{is_type('run_end')} AND ({failed} OR \"status\" = 'error')"
             own = {"name": _name('"type"')}
             return _select(
                 name,
-                _lines(f"({_is_type(*_STEPS)} AND {failed} OR {ended})", any_type=False),
+                _lines(f"({is_type(*STEPS)} AND {failed} OR {ended})", any_type=False),
                 own,
                 met,
                 wanted,
@@ -188,7 +181,7 @@ def _name(kind: str) -> str:
 
 
 def _steps(met: set[Need], wanted: set[str] | None) -> str:
-    begins, types = _is_type("step_start"), _is_type(*_STEPS)
+    begins, types = is_type("step_start"), is_type(*STEPS)
     if Need.OPEN in met:
         ended = _lines(types, "*, false AS _is_open", any_type=False)
         lines = f"{ended} UNION ALL BY NAME SELECT *, true AS _is_open FROM inside.open"
@@ -221,7 +214,7 @@ def _calls(name: str, met: set[Need], wanted: set[str] | None) -> str:
         "name": typed({"llm_call": "model", "tool_call": "tool"}.get(kind, "agent")),
         "status": f"CASE WHEN ({typed('error')}) IS NULL THEN 'ok' ELSE 'error' END",
     }
-    return _select(name, _lines(_is_type(kind), any_type=False), own, met, wanted)
+    return _select(name, _lines(is_type(kind), any_type=False), own, met, wanted)
 
 
 def _select(name: str, lines: str, own: dict[str, str], met: set[Need], wanted: set[str] | None) -> str:
@@ -238,7 +231,7 @@ def _select(name: str, lines: str, own: dict[str, str], met: set[Need], wanted: 
         elif column.name == "day":
             value = day_of("_ts")
         elif column.name == "path":
-            value = _PATH
+            value = PATH
         else:
             value = typed(column.name)
         columns.append(f"{value} AS {column.name}")
@@ -250,249 +243,5 @@ def _select(name: str, lines: str, own: dict[str, str], met: set[Need], wanted: 
     )
 
 
-_PATH = "coalesce(getvariable('_originals')[_file], _file)"
-
-
 def _quoted(names: Iterable[str]) -> list[str]:
     return [f'"{name}"' for name in names]
-
-
-#: Of the header of a run.
-_OF_HEADER = (
-    "agent",
-    "agent_version",
-    "task_type",
-    "environment",
-    "metadata",
-    "parent_run_id",
-    "parent_step",
-    "forked_from",
-    "process",
-)
-#: Of its end.
-_OF_END = ("status", "error", "error_type", "error_frames")
-
-
-def _runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> str:
-    calls, model = _is_type(*_STEPS), _is_type("llm_call")
-    begun = (
-        "0"
-        if Need.OPEN in met
-        else f"CASE WHEN {_is_type('step_start')} THEN {missing(Need.OPEN, 'INTEGER')} ELSE 0 END"
-    )
-
-    def tokens(key: str) -> str:
-        # A count that cannot be is nobody's usage; `verify` names it.
-        told, can_be = f"({typed(key)}) IS NOT NULL", f"({typed(key)}) BETWEEN 1 AND {MAX_TOKENS}"
-        return (
-            f"TRY_CAST(CASE WHEN count(*) FILTER ({model}) = 0 THEN 0 "
-            f"WHEN count(*) FILTER ({model} AND {told}) > 0 "
-            f"THEN coalesce(sum({typed(key)}) FILTER ({model} AND {can_be}), 0) END AS BIGINT)"
-        )
-
-    timed = f"{_is_type('llm_call', 'tool_call')} AND ({typed('duration_ms')}) >= 0"
-    aggregate = {
-        "run_id": typed("run_id"),
-        "started_at": "min(_ts)",
-        "ended_at": "max(_ts)",
-        "begun_steps": f"sum(CASE WHEN {calls} THEN 1 ELSE {begun} END)",
-        "llm_calls": f"count(*) FILTER ({model})",
-        "tool_calls": f"count(*) FILTER ({_is_type('tool_call')})",
-        "agent_calls": f"count(*) FILTER ({_is_type('agent_call')})",
-        "events": f"count(*) FILTER ({_is_type('event')})",
-        "errors": f"count(*) FILTER ({calls} AND ({typed('error')}) IS NOT NULL)",
-        "input_tokens": tokens("input_tokens"),
-        "output_tokens": tokens("output_tokens"),
-        "cache_read_tokens": tokens("cache_read_tokens"),
-        "cache_write_tokens": tokens("cache_write_tokens"),
-        "reasoning_tokens": tokens("reasoning_tokens"),
-        "tokens_known": f"count(*) FILTER ({model} AND (({typed('input_tokens')}) IS NULL "
-        f"OR ({typed('output_tokens')}) IS NULL)) = 0",
-        "p50_ms": f"quantile_cont({typed('duration_ms')}, 0.5) FILTER ({timed})",
-        "p95_ms": f"quantile_cont({typed('duration_ms')}, 0.95) FILTER ({timed})",
-        "models": f"list_sort(list(DISTINCT {typed('model')}) FILTER ({model} "
-        f"AND ({typed('model')}) IS NOT NULL))",
-        "tools": f"list_sort(list(DISTINCT {typed('tool')}) FILTER ({_is_type('tool_call')} "
-        f"AND ({typed('tool')}) IS NOT NULL))",
-        "path": f"arg_min({_PATH}, _ts)",
-    }
-    made = {
-        # The engine moves no condition past what may end the query; past the name of a run it would, and
-        # then see nothing of the lines of others: a header of a later format too.
-        "run_id": f"CASE WHEN run_id IS NULL THEN {missing(Need.COLUMNS, 'VARCHAR')} ELSE run_id END",
-        "status": _status(silent_s),
-        "duration_ms": "CASE WHEN isfinite(ended_at - started_at) "
-        "THEN round((ended_at - started_at) * 1000) ELSE 0 END",
-        "steps": "CAST(begun_steps AS BIGINT) + coalesce(open_steps, 0)",
-        "total_tokens": "TRY_CAST(CASE WHEN input_tokens IS NULL AND output_tokens IS NULL THEN NULL ELSE "
-        "coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) END AS BIGINT)",
-        **{name: _typed_of("header", name) for name in _OF_HEADER},
-        **{name: _typed_of("ended", name) for name in ("error", "error_type", "error_frames")},
-        "models": "coalesce(models, [])",
-        "tools": "coalesce(tools, [])",
-        "host": "json_extract_string(header.process, '$.host')",
-        "pid": "TRY_CAST(json_extract_string(header.process, '$.pid') AS BIGINT)",
-    }
-
-    asked = {column.name for column in VIEWS["runs"] if wanted is None or column.name in wanted}
-
-    def value(column: Column) -> str:
-        if column.name not in asked:
-            return missing(Need.COLUMNS, column.type)
-        # Not among the others: it takes long to put together.
-        return day_of("started_at") if column.name == "day" else made.get(column.name, column.name)
-
-    values = {column.name: value(column) for column in VIEWS["runs"]}
-    columns = ", ".join(f"{value} AS {name}" for name, value in values.items())
-    used = {"run_id"} | _words(" ".join(text for name, text in values.items() if name in asked - {"run_id"}))
-    used.add("started_at")
-    taken = [f"{value} AS {name}" for name, value in aggregate.items() if name in used]
-    records = _records_by_kind()
-    processes = ""
-    if used & {"header", "ended"}:
-        of_header = [name for name in _OF_HEADER if name in used]
-        of_end = [name for name in _OF_END if name in used]
-        records = _with_ends([*of_header, *of_end], met if "own_fate" in used else None)
-        taken += _ends(of_header, of_end)
-        if "own_fate" in used:
-            taken.append(f"max(CASE WHEN _kind = {_OWN_HEADER} THEN _fate END) AS own_fate")
-        processes = f", {_header(of_header)} AS header, {_ended(of_end)} AS ended"
-    runs = f'SELECT {", ".join(taken)} FROM ({records}) GROUP BY "run_id"'
-    # A run's name is looked at closely once, not with every record. Tied to a sum, or the engine would.
-    runs = f"FROM ({runs}) WHERE CASE WHEN started_at IS NULL THEN false ELSE {IS_RUN_ID} END"
-    if processes:
-        others = f"SELECT *, {_OTHER_END} AS other_end FROM (SELECT *, {_OTHERS} {runs})"
-        runs = f"SELECT *{processes} FROM ({others})"
-    if "open_steps" in used:
-        runs = f"FROM ({runs}) LEFT JOIN ({_OPEN_STEPS}) USING (run_id)"
-    return f"CREATE OR REPLACE TEMP VIEW runs AS SELECT {columns} FROM ({runs})"
-
-
-_OWN_HEADER, _OWN_END, _OTHER_HEADER, _OTHER_LAST = range(1, 5)
-_KIND = (
-    "CASE \"type\" WHEN 'tool_call' THEN 0 WHEN 'llm_call' THEN 0 WHEN 'step_start' THEN 0 "
-    f"WHEN 'run_start' THEN if(\"writer\" IS NULL, {_OWN_HEADER}, {_OTHER_HEADER}) "
-    f"WHEN 'run_end' THEN if(\"writer\" IS NULL, {_OWN_END}, {_OTHER_LAST}) "
-    f"ELSE CASE WHEN {IS_TYPE} THEN 0 END END::UTINYINT"
-)
-_OTHERS = (
-    f"list_filter(others, lambda e: e.kind = {_OTHER_HEADER}) AS other_headers, "
-    f"list_min(list_filter(others, lambda e: e.kind = {_OTHER_HEADER})) AS other_header, "
-    f"list_filter(others, lambda e: e.kind = {_OTHER_LAST}) AS other_ends"
-)
-# The end of the process whose header is the run's; of a run without header the last there is.
-_OTHER_END = (
-    "CASE WHEN other_header IS NULL THEN list_max(other_ends) "
-    "ELSE list_max(list_filter(other_ends, lambda e: e.w = other_header.w)) END"
-)
-
-
-def _ends(of_header: list[str], of_end: list[str]) -> list[str]:
-    """Return SQL that gathers of each run its headers, with the keys *of_header*, and its ends."""
-    # Nearly every run is the work of one process, which has no writer. What that one wrote is kept apart, as
-    # lists take the engine longer than all else here; and as little of it as can be, as that is moved for
-    # every record.
-    return [
-        f"arg_min({_fields('_end', of_header)}, _ts) FILTER (_kind = {_OWN_HEADER}) AS own_header",
-        f"arg_max({_fields('_end', of_end)}, _ts) FILTER (_kind = {_OWN_END}) AS own_end",
-        f"list(_end) FILTER (_kind > {_OWN_END}) AS others",
-    ]
-
-
-def _header(keys: list[str]) -> str:
-    """Return SQL for the header of a run: that of the process that made the file, or else the first."""
-    other = f"CASE WHEN other_header IS NOT NULL THEN {_fields('other_header', keys)} END"
-    return f"coalesce(own_header, {other})"
-
-
-def _ended(keys: list[str]) -> str:
-    """Return SQL for the end of a run: of the process whose header is its own, or else the last there is."""
-    other = f"CASE WHEN other_end IS NOT NULL THEN {_fields('other_end', keys)} END"
-    is_own = (
-        "own_header IS NOT NULL OR others IS NULL OR (other_header IS NULL AND own_end.ts >= other_end.ts)"
-    )
-    last = f"CASE WHEN other_header IS NULL THEN coalesce({other}, own_end) ELSE {other} END"
-    return f"CASE WHEN {is_own} THEN own_end ELSE {last} END"
-
-
-def _fields(struct: str, keys: list[str]) -> str:
-    return "{" + ", ".join(f"{key}: {struct}.{key}" for key in ("ts", *keys)) + "}"
-
-
-def _records_by_kind() -> str:
-    """Return SQL for every record whose `run_id` is a text or looks like one, with its kind and its `ts`."""
-    is_time = 'isfinite("ts")'
-    return (
-        f'SELECT {TYPED}, "ts" AS _ts FROM (SELECT *, {_KIND} AS _kind FROM {LINES}) '
-        f'WHERE CASE WHEN _kind = 0 AND "run_id" IS NOT NULL AND {IS_PLAIN_STEP} AND {is_time} THEN true '
-        f"WHEN {_IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
-        f'WHEN _kind IS NOT NULL AND "run_id" IS NOT NULL THEN {IS_STEP} AND {is_time} ELSE false END'
-    )
-
-
-def _with_ends(keys: list[str], met: set[Need] | None) -> str:
-    """Return SQL for every record with what headers and ends say: *keys*, as they stand in the line.
-
-    They are typed when one of each run is left. With what became of the process, too, if *met* is given.
-    """
-    records = _records_by_kind()
-    said = {"ts": "_ts", "w": late("writer"), "kind": "_kind"}
-    if met is not None:
-        fate = f"CASE WHEN _kind = 0 THEN NULL WHEN _kind % 2 = {_OWN_HEADER % 2} THEN {_fate(met)} END"
-        records = f"SELECT *, {fate} AS _fate FROM ({records})"
-        said["fate"] = "_fate"
-    said |= {key: f'"{key}"' for key in keys}
-    end = ", ".join(f"{name}: {value}" for name, value in said.items())
-    return f"SELECT *, {{{end}}} AS _end FROM ({records})"
-
-
-def _typed_of(struct: str, key: str) -> str:
-    if key in NAMES:
-        return late(key, struct)
-    return typed(key).replace(f'"{key}"', f"{struct}.{key}")
-
-
-_OPEN_STEPS = f"SELECT {typed('run_id')} AS run_id, count(*) AS open_steps FROM inside.open GROUP BY 1"
-
-
-def _words(sql: str) -> set[str]:
-    """Return the names in *sql*; what stands between single quotes is text."""
-    return set(re.findall(r"\w+", re.sub(r"'[^']*'", "", sql)))
-
-
-_DEAD, _UNKNOWN, _ALIVE = range(3)
-
-
-def _fate(met: set[Need]) -> str:
-    """Return SQL for what became of the process that wrote a header, as `agent_step_log.list_runs` has it."""
-    if Need.MACHINE not in met:
-        return missing(Need.MACHINE, "INTEGER")
-    process = '"process"'  # of what is no object there is nothing to extract
-    boot = f"json_extract_string({process}, '$.boot_id')"
-    pid = f"TRY_CAST(json_extract_string({process}, '$.pid') AS BIGINT)"
-    started = f"TRY_CAST(json_extract_string({process}, '$.started') AS DOUBLE)"
-    since = f"getvariable('_processes')[{pid}]"
-    return (
-        f"CASE WHEN json_extract_string({process}, '$.host') IS DISTINCT FROM getvariable('_host') "
-        f"THEN {_UNKNOWN} "
-        f"WHEN {boot} IS DISTINCT FROM getvariable('_boot') THEN {_DEAD} "
-        f"WHEN coalesce({pid}, 0) <= 0 THEN {_UNKNOWN} "
-        f"WHEN {since} < 0 OR coalesce({started}, {since}) = {since} THEN {_ALIVE} ELSE {_DEAD} END"
-    )
-
-
-def _status(silent_s: float) -> str:
-    """Return SQL for how a run stands; the rules of `agent_step_log.list_runs`."""
-    # Of the processes that began and did not end it; one process ends once.
-    fate = (
-        "greatest(CASE WHEN own_end IS NULL THEN own_fate END, CASE WHEN len(other_headers) > 0 THEN "
-        "list_max(list_transform(other_headers, lambda h: CASE WHEN NOT coalesce(list_contains("
-        "list_transform(other_ends, lambda e: e.w), h.w), false) THEN h.fate END)) END)"
-    )
-    recent = f"abs(getvariable('_now') - ended_at) < {silent_s}"
-    return (
-        f"CASE WHEN ended IS NOT NULL THEN coalesce({_typed_of('ended', 'status')}, 'ok') "
-        "ELSE (CASE WHEN header IS NULL THEN 'unknown' "
-        f"WHEN {fate} > CASE WHEN {recent} THEN {_DEAD} ELSE {_UNKNOWN} END THEN 'running' "
-        "ELSE 'interrupted' END) END"
-    )
