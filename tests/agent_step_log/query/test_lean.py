@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent_step_log import read_log
+from agent_step_log import list_runs, read_log
 from agent_step_log.query import VIEWS, open_logs
 from tests.agent_step_log import loglines as ll
 
@@ -63,6 +63,42 @@ class TestNames:
 
         with open_logs(path) as logs:
             assert logs.sql("SELECT type FROM records WHERE step > 0").rows() == [(twins[0],)]
+
+    def test_headers_and_ends_say_what_the_reader_says(self, tmp_path: Path, twins: tuple[Any, Any]) -> None:
+        lines = []
+        for number, each in enumerate(twins):
+            run = f"run-{number}"
+            own = json.loads(ll.start(run)) | {"task_type": each, "agent": each, "metadata": each}
+            end = json.loads(ll.end(run)) | {"status": each, "error": each, "error_type": each}
+            other = json.loads(ll.start(f"by-{number}", "w")) | {"writer": each, "task_type": each}
+            lines += [own, end, other]
+        path = log(tmp_path / "a.jsonl", *(json.dumps(line).encode() + b"\n" for line in lines))
+        read = {
+            info.run_id: (
+                *(getattr(info.header, key) for key in ("task_type", "agent")),
+                *((info.end.status or "ok", info.end.error, info.end.error_type) if info.end else [None] * 3),
+            )
+            for info in list_runs(path)
+        }
+
+        with open_logs(path) as logs:
+            found = logs.sql("SELECT run_id, task_type, agent, status, error, error_type FROM runs").dicts()
+            ended = {row["run_id"] for row in found if row["run_id"].startswith("run")}
+            assert {
+                row["run_id"]: (
+                    *(row["task_type"], row["agent"]),
+                    *(
+                        (row["status"], row["error"], row["error_type"])
+                        if row["run_id"] in ended
+                        else [None] * 3
+                    ),
+                )
+                for row in found
+            } == read
+            metadata = dict(logs.sql("SELECT run_id, metadata FROM runs").rows())
+            assert {run: None if each is None else json.loads(each) for run, each in metadata.items()} == {
+                info.run_id: info.header.metadata if info.header else None for info in list_runs(path)
+            }
 
 
 class TestColumns:

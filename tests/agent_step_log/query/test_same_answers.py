@@ -198,12 +198,12 @@ values = st.sampled_from(
         b"9007199254740993",
         b'"9007199254740993"',
         b"9007199254740992.0",
+        b"1e3",
+        b"2.5E-1",
+        b"1e30",
+        b"1e-7",
     ]
 )
-
-
-#: As the text of a name these read as Python spells them, which no engine does.
-exponents = st.sampled_from([b"1e3", b"2.5E-1", b"1e30"])
 
 
 @st.composite
@@ -225,7 +225,7 @@ def odd_lines(draw: st.DrawFn) -> bytes:
         )
     )
     head = b'{"run_id":"r","step":3,"type":"tool_call","ts":1767225601.5'
-    value = draw(values if name in (b"tool", b"error") else values | exponents)
+    value = draw(values)
     return head + b',"' + name + b'":' + value + b"}" + draw(st.sampled_from([b"\n", b"\r\n", b""]))
 
 
