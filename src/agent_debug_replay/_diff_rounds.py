@@ -136,10 +136,10 @@ class _Rounds:
         self.kinds = bytearray([ONLY_A]) * len(one)
         self.taken = bytearray(len(other))
         # What no round has brought together yet, in gaps between what has been: the places in either run,
-        # and of each gap where it begins and ends in those. No gap lacks a side.
+        # and of each gap where it ends in those. No gap lacks a side.
         self._mine: Sequence[int] = range(len(one))
         self._theirs: Sequence[int] = range(len(other))
-        self._gaps: list[int] = [0, len(one), 0, len(other)]
+        self._gaps: list[int] = [len(one), len(other)]
         self._round(one.exact, other.exact, SAME)
         mine, theirs = self._alone()
         if not mine or not theirs:
@@ -171,38 +171,43 @@ class _Rounds:
     def _round(self, keys: Sequence[int], other_keys: Sequence[int], kind: int) -> None:
         """Align what is left in each gap, by the keys of what is left."""
         all_mine, all_theirs = self._mine, self._theirs
+        lefts: list[int] = []
+        rights: list[int] = []
         mine: list[int] = []
         theirs: list[int] = []
         gaps: list[int] = []
         corners = iter(self._gaps)
-        for x, x_end, y, y_end in zip(corners, corners, corners, corners, strict=True):
-            i, j = x, y
+        x_end = y_end = 0
+        for next_x_end, next_y_end in zip(corners, corners, strict=True):
+            x, y, x_end, y_end = x_end, y_end, next_x_end, next_y_end
             ours, others = keys[x:x_end], other_keys[y:y_end]
-            blocks = [(0, 0, x_end - x)] if ours == others else align(ours, others)
-            for block, other_block, size in (*blocks, (x_end - x, y_end - y, 0)):
+            if ours == others:
+                lefts += all_mine[x:x_end]
+                rights += all_theirs[y:y_end]
+                continue
+            i, j = x, y
+            for block, other_block, size in align(ours, others):
                 next_i, next_j = x + block, y + other_block
                 if i < next_i and j < next_j:
-                    gaps += len(mine), len(mine) + next_i - i, len(theirs), len(theirs) + next_j - j
                     mine += all_mine[i:next_i]
                     theirs += all_theirs[j:next_j]
+                    gaps += len(mine), len(theirs)
                 i, j = next_i + size, next_j + size
                 if size == 1:
-                    self._pair(all_mine[next_i], all_theirs[next_j], kind)
-                elif size:
-                    self._pair_all(all_mine[next_i:i], all_theirs[next_j:j], kind)
+                    lefts.append(all_mine[next_i])
+                    rights.append(all_theirs[next_j])
+                else:
+                    lefts += all_mine[next_i:i]
+                    rights += all_theirs[next_j:j]
+            if i < x_end and j < y_end:
+                mine += all_mine[i:x_end]
+                theirs += all_theirs[j:y_end]
+                gaps += len(mine), len(theirs)
         self._mine, self._theirs, self._gaps = mine, theirs, gaps
+        self._pair(lefts, rights, kind)
 
-    def _pair(self, i: int, j: int, kind: int) -> None:
-        self.partners[i], self.kinds[i], self.taken[j] = j, kind, 1
-
-    def _pair_all(self, mine: Sequence[int], theirs: Sequence[int], kind: int) -> None:
+    def _pair(self, mine: Sequence[int], theirs: Sequence[int], kind: int) -> None:
         partners, kinds, taken = self.partners, self.kinds, self.taken
-        if isinstance(mine, range) and isinstance(theirs, range):
-            i, j, size = mine.start, theirs.start, len(mine)
-            partners[i : i + size] = array("q", theirs)
-            kinds[i : i + size] = bytes([kind]) * size
-            taken[j : j + size] = b"\1" * size
-            return
         for i, j in zip(mine, theirs, strict=True):
             partners[i], kinds[i], taken[j] = j, kind, 1
 

@@ -38,6 +38,7 @@ __all__ = [
     "STEP_KEY",
     "TYPED",
     "Need",
+    "Unasked",
     "is_plain_text",
     "is_type",
     "late",
@@ -83,6 +84,25 @@ def missing(need: Need, type_: str = "BOOLEAN", of: str = "run_id") -> str:
     """Return SQL of type *type_* that ends the query, saying it needs *need*."""
     # Made from the row, or the engine would work it out before there is one.
     return f"CAST(error('{need} ' || coalesce(\"{of}\"::VARCHAR, '')) AS {type_})"
+
+
+class Unasked:
+    """The columns of a view a query does not name: they end one that looks at them all the same.
+
+    One failing value to a type, which they all refer to: to bind one for each column takes the engine longer
+    than to read a small log.
+    """
+
+    def __init__(self) -> None:
+        self._types: dict[str, str] = {}
+
+    def column(self, type_: str) -> str:
+        """Return SQL for a column of *type_*, above `values`."""
+        return self._types.setdefault(type_, f"_unasked_{len(self._types)}")
+
+    def values(self) -> str:
+        """Return SQL of what the columns given refer to, for below them; it begins with a comma."""
+        return "".join(f", {missing(Need.COLUMNS, type_)} AS {name}" for type_, name in self._types.items())
 
 
 def late(name: str, of: str = "") -> str:

@@ -25,6 +25,7 @@ from agent_step_log.query._lines import (
     STEPS,
     TYPED,
     Need,
+    Unasked,
     is_type,
     late,
     missing,
@@ -114,11 +115,12 @@ def view_of_runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> st
         "pid": "TRY_CAST(json_extract_string(header.process, '$.pid') AS BIGINT)",
     }
 
+    unasked = Unasked()
     asked = {column.name for column in VIEWS["runs"] if wanted is None or column.name in wanted}
 
     def value(column: Column) -> str:
         if column.name not in asked:
-            return missing(Need.COLUMNS, column.type)
+            return unasked.column(column.type)
         # Not among the others: it takes long to put together.
         return day_of("started_at") if column.name == "day" else made.get(column.name, column.name)
 
@@ -145,6 +147,7 @@ def view_of_runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> st
         runs = f"SELECT *{processes} FROM ({others})"
     if "open_steps" in used:
         runs = f"FROM ({runs}) LEFT JOIN ({_OPEN_STEPS}) USING (run_id)"
+    runs = f"SELECT *{unasked.values()} FROM ({runs})"
     return f"CREATE OR REPLACE TEMP VIEW runs AS SELECT {columns} FROM ({runs})"
 
 

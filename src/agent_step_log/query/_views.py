@@ -29,6 +29,7 @@ from agent_step_log.query._lines import (
     STEPS,
     TYPED,
     Need,
+    Unasked,
     is_plain_text,
     is_type,
     missing,
@@ -220,10 +221,11 @@ def _calls(name: str, met: set[Need], wanted: set[str] | None) -> str:
 def _select(name: str, lines: str, own: dict[str, str], met: set[Need], wanted: set[str] | None) -> str:
     """Return SQL for a view of one row to each of *lines*."""
     has_headers = Need.HEADERS in met
+    unasked = Unasked()
     columns = []
     for column in VIEWS[name]:
         if wanted is not None and column.name not in wanted:
-            value = missing(Need.COLUMNS, column.type)
+            value = unasked.column(column.type)
         elif column.name in own:
             value = own[column.name]
         elif column.name in _HEADER_KEYS:
@@ -239,7 +241,7 @@ def _select(name: str, lines: str, own: dict[str, str], met: set[Need], wanted: 
     run = f", {typed('run_id')} AS _run" if has_headers else ""
     return (
         f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {', '.join(columns)} "
-        f"FROM (SELECT *, {typed('ts')} AS _ts{run} FROM ({lines})) line{header}"
+        f"FROM (SELECT *, {typed('ts')} AS _ts{run}{unasked.values()} FROM ({lines})) line{header}"
     )
 
 

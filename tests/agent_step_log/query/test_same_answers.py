@@ -35,6 +35,11 @@ def held(number: int | None) -> int | None:
     return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
+def rounded(number: float | None) -> float | None:
+    """Return *number* as a DOUBLE column has it: a reader keeps every digit of a whole one."""
+    return None if number is None else float(number)
+
+
 def own(path: Path) -> list[Record]:
     return list(read_log(path, on_damage=lambda _: None))
 
@@ -59,7 +64,7 @@ def assert_same(path: Path) -> None:
         assert Counter(found) == Counter(
             (
                 *key(r)[:4],
-                *(r.model, r.tool, r.agent, r.error, r.duration_ms, held(r.input_tokens)),
+                *(r.model, r.tool, r.agent, r.error, rounded(r.duration_ms), held(r.input_tokens)),
                 *(held(r.output_tokens), r.stop_reason, held(r.parent)),
             )
             for r in steps
