@@ -16,7 +16,7 @@ from agent_step_log.limits import MAX_TOKENS
 from agent_step_log.query._columns import NAMES, VIEWS, typed
 from agent_step_log.query._lines import (
     IS_LATER_FORMAT,
-    IS_PLAIN_STEP,
+    IS_PLAIN,
     IS_RUN_ID,
     IS_STEP,
     IS_TYPE,
@@ -33,6 +33,8 @@ from agent_step_log.query._lines import (
 from agent_step_log.query._zone import day_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from agent_step_log.query._columns import Column
 
 __all__ = ["view_of_runs"]
@@ -101,7 +103,7 @@ def view_of_runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> st
         # The engine moves no condition past what may end the query; past the name of a run it would, and
         # then see nothing of the lines of others: a header of a later format too.
         "run_id": f"CASE WHEN run_id IS NULL THEN {missing(Need.COLUMNS, 'VARCHAR')} ELSE run_id END",
-        "status": _status(silent_s),
+        "status": _status(silent_s, met),
         "duration_ms": "CASE WHEN isfinite(ended_at - started_at) "
         "THEN round((ended_at - started_at) * 1000) ELSE 0 END",
         "steps": "CAST(begun_steps AS BIGINT) + coalesce(open_steps, 0)",
@@ -129,22 +131,19 @@ def view_of_runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> st
     used = {"run_id"} | _words(" ".join(text for name, text in values.items() if name in asked - {"run_id"}))
     used.add("started_at")
     taken = [f"{value} AS {name}" for name, value in aggregate.items() if name in used]
-    records = _records_by_kind()
-    processes = ""
+    ends = ""
     if used & {"header", "ended"}:
         of_header = [name for name in _OF_HEADER if name in used]
         of_end = [name for name in _OF_END if name in used]
-        records = _with_ends([*of_header, *of_end], met if "own_fate" in used else None)
-        taken += _ends(of_header, of_end)
-        if "own_fate" in used:
-            taken.append(f"max(CASE WHEN _kind = {_OWN_HEADER} THEN _fate END) AS own_fate")
-        processes = f", {_header(of_header)} AS header, {_ended(of_end)} AS ended"
-    runs = f'SELECT {", ".join(taken)} FROM ({records}) GROUP BY "run_id"'
+        taken += _gathered(of_header, of_end, is_asked_for_status="own_makers" in used)
+        own = f"{_brought_together('own_header', of_header)}, {_brought_together('own_end', of_end)}"
+        ends = f", {_header(of_header)} AS header, {_ended(of_end)} AS ended"
+    runs = f'SELECT {", ".join(taken)} FROM ({_records_by_kind()}) GROUP BY "run_id"'
     # A run's name is looked at closely once, not with every record. Tied to a sum, or the engine would.
     runs = f"FROM ({runs}) WHERE CASE WHEN started_at IS NULL THEN false ELSE {IS_RUN_ID} END"
-    if processes:
-        others = f"SELECT *, {_OTHER_END} AS other_end FROM (SELECT *, {_OTHERS} {runs})"
-        runs = f"SELECT *{processes} FROM ({others})"
+    if ends:
+        others = f"SELECT *, {_OTHER_END} AS other_end FROM (SELECT *, {own}, {_OTHERS} {runs})"
+        runs = f"SELECT *{ends} FROM ({others})"
     if "open_steps" in used:
         runs = f"FROM ({runs}) LEFT JOIN ({_OPEN_STEPS}) USING (run_id)"
     runs = f"SELECT *{unasked.values()} FROM ({runs})"
@@ -152,10 +151,11 @@ def view_of_runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> st
 
 
 _OWN_HEADER, _OWN_END, _OTHER_HEADER, _OTHER_LAST = range(1, 5)
+_WRITER = late("writer")
 _KIND = (
     "CASE \"type\" WHEN 'tool_call' THEN 0 WHEN 'llm_call' THEN 0 WHEN 'step_start' THEN 0 "
-    f"WHEN 'run_start' THEN if(\"writer\" IS NULL, {_OWN_HEADER}, {_OTHER_HEADER}) "
-    f"WHEN 'run_end' THEN if(\"writer\" IS NULL, {_OWN_END}, {_OTHER_LAST}) "
+    f"WHEN 'run_start' THEN if({_WRITER} IS NULL, {_OWN_HEADER}, {_OTHER_HEADER}) "
+    f"WHEN 'run_end' THEN if({_WRITER} IS NULL, {_OWN_END}, {_OTHER_LAST}) "
     f"ELSE CASE WHEN {IS_TYPE} THEN 0 END END::UTINYINT"
 )
 _OTHERS = (
@@ -170,16 +170,45 @@ _OTHER_END = (
 )
 
 
-def _ends(of_header: list[str], of_end: list[str]) -> list[str]:
-    """Return SQL that gathers of each run its headers, with the keys *of_header*, and its ends."""
-    # Nearly every run is the work of one process, which has no writer. What that one wrote is kept apart, as
-    # lists take the engine longer than all else here; and as little of it as can be, as that is moved for
-    # every record.
-    return [
-        f"arg_min({_fields('_end', of_header)}, _ts) FILTER (_kind = {_OWN_HEADER}) AS own_header",
-        f"arg_max({_fields('_end', of_end)}, _ts) FILTER (_kind = {_OWN_END}) AS own_end",
-        f"list(_end) FILTER (_kind > {_OWN_END}) AS others",
+def _gathered(of_header: list[str], of_end: list[str], *, is_asked_for_status: bool) -> list[str]:
+    """Return SQL that gathers of each run its headers, with the keys *of_header*, and its ends.
+
+    They stand as in the line, and are typed when one of each run is left. With the processes that wrote
+    headers, if it *is_asked_for_status*.
+    """
+    # Nearly every run is the work of one process, which has no writer. What that one wrote is kept apart, and
+    # key by key: lists take the engine longer than all else here, and the first of structs the next longest.
+    own = [
+        *_first_of("own_header", of_header, f"_kind = {_OWN_HEADER}"),
+        *_last_of("own_end", of_end, f"_kind = {_OWN_END}"),
     ]
+    other = {"ts": "_ts", "w": '"writer"', "kind": "_kind"}
+    other |= {key: f'"{key}"' for key in (*of_header, *of_end)}
+    if is_asked_for_status:
+        own.append(f'list("process") FILTER (_kind = {_OWN_HEADER}) AS own_makers')
+        other["maker"] = '"process"'
+    return [*own, f"list({_struct(other)}) FILTER (_kind > {_OWN_END}) AS others"]
+
+
+def _first_of(name: str, keys: list[str], condition: str, by: str = "min") -> Iterator[str]:
+    """Yield SQL for *keys* of the first row that *condition* holds for, and for its time."""
+    yield f"{by}(_ts) FILTER ({condition}) AS {name}_ts"
+    for key in keys:
+        yield f'arg_{by}_null("{key}", _ts) FILTER ({condition}) AS {name}_{key}'
+
+
+def _last_of(name: str, keys: list[str], condition: str) -> Iterator[str]:
+    return _first_of(name, keys, condition, by="max")
+
+
+def _brought_together(name: str, keys: list[str]) -> str:
+    """Return SQL for what `_first_of` gave, as one; NULL if there was no such row."""
+    fields = _struct({key: f"{name}_{key}" for key in ("ts", *keys)})
+    return f"CASE WHEN {name}_ts IS NOT NULL THEN {fields} END AS {name}"
+
+
+def _struct(fields: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{name}: {value}" for name, value in fields.items()) + "}"
 
 
 def _header(keys: list[str]) -> str:
@@ -199,34 +228,17 @@ def _ended(keys: list[str]) -> str:
 
 
 def _fields(struct: str, keys: list[str]) -> str:
-    return "{" + ", ".join(f"{key}: {struct}.{key}" for key in ("ts", *keys)) + "}"
+    return _struct({key: f"{struct}.{key}" for key in ("ts", *keys)})
 
 
 def _records_by_kind() -> str:
     """Return SQL for every record whose `run_id` is a text or looks like one, with its kind and its `ts`."""
-    is_time = 'isfinite("ts")'
     return (
         f'SELECT {TYPED}, "ts" AS _ts FROM (SELECT *, {_KIND} AS _kind FROM {LINES}) '
-        f'WHERE CASE WHEN _kind = 0 AND "run_id" IS NOT NULL AND {IS_PLAIN_STEP} AND {is_time} THEN true '
+        f"WHERE CASE WHEN _kind = 0 AND {IS_PLAIN} THEN true "
         f"WHEN {IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
-        f'WHEN _kind IS NOT NULL AND "run_id" IS NOT NULL THEN {IS_STEP} AND {is_time} ELSE false END'
+        f'WHEN _kind IS NOT NULL AND "run_id" IS NOT NULL THEN {IS_STEP} AND isfinite("ts") ELSE false END'
     )
-
-
-def _with_ends(keys: list[str], met: set[Need] | None) -> str:
-    """Return SQL for every record with what headers and ends say: *keys*, as they stand in the line.
-
-    They are typed when one of each run is left. With what became of the process, too, if *met* is given.
-    """
-    records = _records_by_kind()
-    said = {"ts": "_ts", "w": late("writer"), "kind": "_kind"}
-    if met is not None:
-        fate = f"CASE WHEN _kind = 0 THEN NULL WHEN _kind % 2 = {_OWN_HEADER % 2} THEN {_fate(met)} END"
-        records = f"SELECT *, {fate} AS _fate FROM ({records})"
-        said["fate"] = "_fate"
-    said |= {key: f'"{key}"' for key in keys}
-    end = ", ".join(f"{name}: {value}" for name, value in said.items())
-    return f"SELECT *, {{{end}}} AS _end FROM ({records})"
 
 
 def _typed_of(struct: str, key: str) -> str:
@@ -246,11 +258,11 @@ def _words(sql: str) -> set[str]:
 _DEAD, _UNKNOWN, _ALIVE = range(3)
 
 
-def _fate(met: set[Need]) -> str:
-    """Return SQL for what became of the process that wrote a header, as `agent_step_log.list_runs` has it."""
+def _fate(process: str, met: set[Need]) -> str:
+    """Return SQL for what became of the *process* of a header, as `agent_step_log.list_runs` has it."""
     if Need.MACHINE not in met:
         return missing(Need.MACHINE, "INTEGER")
-    process = '"process"'  # of what is no object there is nothing to extract
+    # Of what is no object there is nothing to extract.
     boot = f"json_extract_string({process}, '$.boot_id')"
     pid = f"TRY_CAST(json_extract_string({process}, '$.pid') AS BIGINT)"
     started = f"TRY_CAST(json_extract_string({process}, '$.started') AS DOUBLE)"
@@ -264,14 +276,16 @@ def _fate(met: set[Need]) -> str:
     )
 
 
-def _status(silent_s: float) -> str:
+def _status(silent_s: float, met: set[Need]) -> str:
     """Return SQL for how a run stands; the rules of `agent_step_log.list_runs`."""
     # Of the processes that began and did not end it; one process ends once.
-    fate = (
-        "greatest(CASE WHEN own_end IS NULL THEN own_fate END, CASE WHEN len(other_headers) > 0 THEN "
-        "list_max(list_transform(other_headers, lambda h: CASE WHEN NOT coalesce(list_contains("
-        "list_transform(other_ends, lambda e: e.w), h.w), false) THEN h.fate END)) END)"
+    own = "CASE WHEN own_end IS NULL THEN own_makers END"
+    others = (
+        "CASE WHEN len(other_headers) > 0 THEN list_transform(list_filter(other_headers, "
+        "lambda h: NOT coalesce(list_contains(list_transform(other_ends, lambda e: e.w), h.w), false)), "
+        "lambda h: h.maker) END"
     )
+    fate = f"list_max(list_transform(list_concat({own}, {others}), lambda p: {_fate('p', met)}))"
     recent = f"abs(getvariable('_now') - ended_at) < {silent_s}"
     return (
         f"CASE WHEN ended IS NOT NULL THEN coalesce({_typed_of('ended', 'status')}, 'ok') "

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from agent_step_log.query._columns import KEYS, NAMES, NUMBERS, VIEWS, exactly, type_of, typed
 from agent_step_log.query._lines import (
     IS_LATER_FORMAT,
-    IS_PLAIN_STEP,
+    IS_PLAIN,
     IS_RUN_ID,
     IS_STEP,
     IS_TYPE,
@@ -90,7 +90,7 @@ def faulty() -> str:
     )
 
 
-_IS_PLAIN_RECORD = f'{is_plain_text("run_id")} AND {IS_PLAIN_STEP} AND isfinite("ts")'
+_IS_PLAIN_RECORD = f"{is_plain_text('run_id')} AND {IS_PLAIN}"
 _IS_RECORD = f'{IS_RUN_ID} AND {IS_STEP} AND isfinite("ts")'
 
 
