@@ -70,6 +70,9 @@ def _memory(name: str) -> float:
 
 
 async def _first(path: str, started: float) -> dict[str, float]:
+    from agent_stack._tui import spare_keys
+
+    spare_keys()  # as the command does
     from agent_debug_replay import Replay
     from agent_stack._tui._app import ReplayApp
     from agent_stack._tui._keymap import load_keymap
@@ -84,15 +87,17 @@ async def _first(path: str, started: float) -> dict[str, float]:
 
     opened = time.time()
     with Replay.open(path, wait=False) as replay:
-        app = Told(replay, load_keymap())
+        app = Told(replay, load_keymap(), on_loaded=spare_keys)
         async with app.run_test(size=_SIZE):
             await asyncio.wait_for(painted.wait(), 60)
     return {"from_start": app.first_paint - started, "from_open": app.first_paint - opened}
 
 
 async def _pressed(path: str, presses: int) -> dict[str, Any]:
-    from agent_debug_replay import Replay
     from agent_stack._tui import spare_keys
+
+    spare_keys()  # as the command does
+    from agent_debug_replay import Replay
     from agent_stack._tui._app import ReplayApp
     from agent_stack._tui._keymap import load_keymap
 

@@ -41,7 +41,7 @@ __all__ = ["Change", "Payload", "Replay", "Rows"]
 _FIRST_ROWS = 2_000  # enough for any screen
 _MORE_ROWS = 4_000  # read before they are handed over
 _IS_ERROR = bytes(bool(flags & ERROR) for flags in range(256))
-_KEPT = 256  # payloads
+_KEPT = 1_024  # payloads: those of what two model calls in a row were sent, with some room
 _KEPT_BYTES = 32 * 1024 * 1024
 
 

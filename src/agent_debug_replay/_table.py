@@ -11,13 +11,13 @@ from __future__ import annotations
 from array import array
 from itertools import pairwise
 from math import nan
-from operator import le
+from operator import itemgetter, le
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agent_step_log.limits import TRUNCATED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["ERROR", "IN_FLIGHT", "RETRY", "UNCOUNTED", "UNKNOWN", "Gain", "Head", "Strings", "Table"]
 
@@ -293,9 +293,9 @@ class Table:
             for writer in sorted(writers, key=lambda text: text or ""):
                 mine = [at for at, head in enumerate(heads) if head.writer == writer]
                 changed += self.add(*_taken(mine, heads, file, offsets, lengths))
-        else:  # a step told twice: one after the other
-            for at in range(len(heads)):
-                changed += self._add_group(*_taken([at], heads, file, offsets, lengths), heads[at].writer)
+        else:  # a step told twice: what was told first counts
+            firsts = _firsts(heads)
+            changed += self._add_group(*_taken(firsts, heads, file, offsets, lengths), heads[0].writer)
         return changed
 
     def _add_group(
@@ -346,6 +346,7 @@ class Table:
             if not is_begin[at] and self.flags[row] & IN_FLIGHT
         ]
         if ended:
+            ended.sort(key=itemgetter(1))
             picked, _, *spots = _taken([at for at, _ in ended], heads, file, offsets, lengths)
             self._end([row for _, row in ended], picked, number, file, *spots)
         return [row for row in changed if row < before]
@@ -442,6 +443,7 @@ class Table:
         lengths: Sequence[int],
     ) -> None:
         """Take the endings of steps in flight. They say which step they belong to, as everything else."""
+        stretches = list(_stretches(rows))  # few: in them, a column is set in one go
         said = self._said(heads, writer, file, offsets, lengths)
         said["flags"] = array("B", [flags | HAS_BEGINNING for flags in said["flags"]])
         for name, values in said.items():
@@ -449,11 +451,12 @@ class Table:
                 continue
             column = getattr(self, name)
             if name in _PLACING and not self._is_disordered:
-                self._is_disordered = any(
-                    column[row] != value for row, value in zip(rows, values, strict=True)
-                )
-            for row, value in zip(rows, values, strict=True):
-                column[row] = value
+                told = array(column.typecode)
+                for row, begin, end in stretches:
+                    told += column[row : row + end - begin]
+                self._is_disordered = told != values
+            for row, begin, end in stretches:
+                column[row : row + end - begin] = values[begin:end]
 
     # -- order ------------------------------------------------------------------
 
@@ -601,6 +604,23 @@ def _are_different(heads: Sequence[Head]) -> bool:
         return True
     pairs = {(head.step, head.type == "step_start") for head in heads}
     return len(pairs) == len(steps)
+
+
+def _stretches(rows: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield each stretch of ascending *rows* that has no gap: its first row, its first place, its end."""
+    begin = 0
+    for place in range(1, len(rows) + 1):
+        if place == len(rows) or rows[place] != rows[place - 1] + 1:
+            yield rows[begin], begin, place
+            begin = place
+
+
+def _firsts(heads: Sequence[Head]) -> list[int]:
+    """Return the places of the first beginning and the first ending of every step."""
+    found: dict[tuple[int, bool], int] = {}
+    for at, head in enumerate(heads):
+        found.setdefault((head.step, head.type == "step_start"), at)
+    return list(found.values())
 
 
 def _names(heads: Sequence[Head], kinds: list[str], agents: list[str | None]) -> list[str | None]:

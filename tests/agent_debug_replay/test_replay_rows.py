@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent_debug_replay import Replay, ReplayError, RunNotFoundError
 from agent_step_log import read_run
@@ -74,6 +75,27 @@ class TestAgainstTheReader:
     @given(runs())
     @settings(max_examples=50, deadline=None)
     def test_a_log_that_grew_line_by_line_reads_the_same(self, records: list[dict[str, Any]]) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            path = write(Path(directory) / "run.jsonl", records[0])
+            with Replay.open(path) as replay:
+                for record in records[1:]:
+                    with path.open("a", encoding="utf-8") as file:
+                        file.write(line(record))
+                    replay.refresh()
+                grown = [(row, replay.payload(row.row).record.line) for row in replay.rows]
+            with Replay.open(path) as whole:
+                assert grown == [(row, whole.payload(row.row).record.line) for row in whole.rows]
+
+    @given(runs(), st.lists(st.integers(1, 14), min_size=1, max_size=6))
+    @settings(max_examples=50, deadline=None)
+    def test_steps_told_twice_read_the_same_in_one_go_and_line_by_line(
+        self, records: list[dict[str, Any]], repeated: list[int]
+    ) -> None:
+        for number in repeated:
+            told = records[number % len(records)]
+            if told["type"] != "run_start":
+                other = {"duration_ms": 7.0} if "duration_ms" in told else {}
+                records.insert(number % (len(records) + 1) or 1, {**told, **other})
         with tempfile.TemporaryDirectory() as directory:
             path = write(Path(directory) / "run.jsonl", records[0])
             with Replay.open(path) as replay:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 from importlib.util import find_spec
 
+from agent_stack._tui._garbage import spare_keys
 from agent_step_log.errors import MissingExtraError
 
 __all__ = ["run_replay", "spare_keys"]
@@ -25,6 +25,7 @@ def run_replay(source: str, run: str | None = None) -> int:
     if find_spec("textual") is None:
         message = "The debugger on the whole screen needs 'textual': pip install 'agent-step-log[tui]'"
         raise MissingExtraError(f"{message}. `--repl` is the same at a prompt.")
+    spare_keys()  # from the start: loading the toolkit is much quicker without
     from agent_debug_replay import Replay
     from agent_stack._tui._app import ReplayApp
     from agent_stack._tui._keymap import load_keymap
@@ -34,13 +35,3 @@ def run_replay(source: str, run: str | None = None) -> int:
         app = ReplayApp(replay, keymap, on_loaded=spare_keys)
         with app.descent:
             return app.run() or 0
-
-
-def spare_keys() -> None:
-    """Have the garbage collector leave alone all there is now; for a process that does nothing else.
-
-    The toolkit and the list of prices are a few hundred thousand objects that stay to the end. To go through
-    them all in the midst of a key took a tenth of a second, every thirty keys or so.
-    """
-    gc.freeze()
-    gc.set_threshold(5_000, 10, 50)

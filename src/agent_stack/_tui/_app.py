@@ -44,7 +44,7 @@ class ReplayApp(Commanding):
     Args:
         replay: The run; may still be being read.
         keymap: Key to action or line of commands.
-        on_loaded: Called when all that stays as long as the screen has been loaded. Default: nothing is.
+        on_loaded: Called when more has been loaded that stays as long as the screen. Default: nothing is.
     """
 
     def __init__(
@@ -113,6 +113,7 @@ class ReplayApp(Commanding):
         if meaning is None:
             return False
         self._idle = perf_counter() + IDLE_S
+        self._is_tidy = False
         if not meaning:
             return True
         if self._is_playing and meaning == "play":

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from agent_stack._tui._beside import Stopped
 from agent_stack._tui._details import TABS, detail_lines
+from agent_stack._tui._growth import with_largest
 from agent_stack._tui._head import sums_line
 from agent_stack._tui._text import PORTIONS
 from agent_stack._tui._work import Working
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from agent_debug_replay import Moved, Replay
     from agent_stack._render.lines import Line
@@ -33,14 +34,15 @@ class Cursor(Working):
         tab: Which tab the pane shows, from 0.
     """
 
-    def __init__(self, replay: Replay) -> None:
-        super().__init__(replay)
+    def __init__(self, replay: Replay, on_loaded: Callable[[], None] | None = None) -> None:
+        super().__init__(replay, on_loaded)
         self.tab = 0
         self._portion = 0
         self._result = ""  # the title of what the pane shows in the place of a tab
         self._is_stale = False  # the pane
         self._filling_s = 0.0
         self._idle = 0.0  # until when keys are waited for
+        self._is_tidy = False  # nothing was done since garbage was collected
 
     def _step(self, rows: int) -> None:
         moved = self._moved_list()
@@ -140,7 +142,7 @@ class Cursor(Working):
         self._filling_s = perf_counter() - begin
 
     def _show_lines(
-        self, title: str, lines: Iterable[Line], targets: dict[int, int | str] | None = None
+        self, title: str, lines: Iterable[Line], targets: Mapping[int, int | str] | None = None
     ) -> None:
         """Show *lines* in the pane in the place of a tab."""
         from collections.abc import Sequence
@@ -177,8 +179,10 @@ class Cursor(Working):
         self._focus_list()
 
     async def _load_growth(self) -> None:
-        points = await self.view.beside.do(self.replay.growth)
-        self.growth.load(points, self.navigator.position)
+        replay = self.replay
+        points, largest = await self.view.beside.do(lambda: with_largest(replay.growth()))
+        self._spare_loaded()
+        self.growth.load(points, largest, self.navigator.position)
         self.tell("enter goes to the call, v closes" if points else "No model was called.", "dim")
 
     # -- sums -----------------------------------------------------------------------

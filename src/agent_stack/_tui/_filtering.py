@@ -13,6 +13,8 @@ from agent_stack._tui._beside import Stopped
 from agent_stack._tui._cursor import Cursor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent_debug_replay import Replay
 
 __all__ = ["Filtering"]
@@ -21,8 +23,8 @@ __all__ = ["Filtering"]
 class Filtering(Cursor):
     """A cursor in a list of some of the steps."""
 
-    def __init__(self, replay: Replay) -> None:
-        super().__init__(replay)
+    def __init__(self, replay: Replay, on_loaded: Callable[[], None] | None = None) -> None:
+        super().__init__(replay, on_loaded)
         self._found = ""  # the text looked for last
 
     def _set_filter(self, text: str) -> bool:

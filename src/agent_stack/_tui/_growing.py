@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent_stack._tui._cursor import IDLE_S, QUIET_S, SLICE_S
 from agent_stack._tui._filtering import Filtering
+from agent_stack._tui._garbage import tidy
 from agent_step_log.errors import StepLogError
 
 if TYPE_CHECKING:
@@ -33,17 +34,17 @@ class Growing(Filtering):
 
     Args:
         replay: The run to begin with.
-        on_loaded: Called when all that stays as long as the screen has been loaded. Default: nothing is.
+        on_loaded: Called when more has been loaded that stays as long as the screen. Default: nothing is.
     """
 
     def __init__(self, replay: Replay, on_loaded: Callable[[], None] | None = None) -> None:
-        super().__init__(replay)
-        self._on_loaded = on_loaded
+        super().__init__(replay, on_loaded)
         self._is_priced = False
         self._looked = 0.0  # when it was looked how far reading has come
 
     def look_after_run(self) -> None:
         """Begin to look at what comes."""
+        self._spare_loaded()
         self.set_interval(_LOOK_S, self._look_after)
         self.set_interval(_LIVE_S, self._look_again)
 
@@ -76,6 +77,9 @@ class Growing(Filtering):
         elif not self._is_priced:
             self._is_priced = True
             self.run_worker(self._load_prices(), group="prices")
+        elif not self._is_tidy:
+            self._is_tidy = True
+            tidy()
         else:
             return False
         return True
@@ -85,8 +89,7 @@ class Growing(Filtering):
         if await asyncio.to_thread(_has_prices):
             self.steps.has_prices = True
             self.steps.repaint_all()
-        if self._on_loaded is not None:
-            self._on_loaded()
+        self._spare_loaded()
 
     def _look_again(self) -> None:
         """Take in what the run has gained; not while somebody looks at it beside."""
@@ -126,6 +129,7 @@ class Growing(Filtering):
 
     def _take_in(self, change: Change, before: int, *, is_first: bool) -> None:
         """Show what has come."""
+        self._is_tidy = False
         self.steps.forget_rows(change.changed)
         if change.is_moved:
             self.view.shown.folded.clear()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from agent_debug_replay import ContextSize, GrowthPoint, Replay
 
-__all__ = ["PARTS", "GrowthView", "legend"]
+__all__ = ["PARTS", "GrowthView", "legend", "with_largest"]
 
 #: Part of a context to its sign, style and words: each sign is another, so that colour is not needed.
 PARTS = {
@@ -50,13 +50,18 @@ class GrowthView(Painted):
     def show_run(self, replay: Replay) -> None:
         """Show another run, once its calls are loaded."""
         self._replay = replay
-        self.load((), None)
+        self.load((), 0, None)
 
-    def load(self, points: Sequence[GrowthPoint], row: int | None) -> None:
-        """Show these calls, and put the cursor on the one at *row* or before it."""
-        self.points = points
+    def load(self, points: Sequence[GrowthPoint], largest: int, row: int | None) -> None:
+        """Show these calls, and put the cursor on the one at *row* or before it.
+
+        Args:
+            points: The calls.
+            largest: Tokens of the largest prompt among them.
+            row: Of the run.
+        """
+        self.points, self._largest = points, largest
         self.sizes.clear()
-        self._largest = max((point.input_tokens or 0 for point in self.points), default=0)
         self.set_count(len(self.points))
         place = bisect_right(self.points, -1 if row is None else row, key=lambda point: point.row)
         self.put_cursor(max(place - 1, 0) if self.points else None)
@@ -106,6 +111,11 @@ class GrowthView(Painted):
             most = max((each.total for each in self.sizes.values()), default=0)
             share = parts.total / most if parts is not None and most else 0.0
         return round(share * room) or (1 if share else 0)
+
+
+def with_largest(points: list[GrowthPoint]) -> tuple[list[GrowthPoint], int]:
+    """Return *points* and the tokens of the largest prompt among them, which takes long in a long run."""
+    return points, max((point.input_tokens or 0 for point in points), default=0)
 
 
 def _bar(parts: ContextSize | None, cells: int) -> Line:

@@ -19,6 +19,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from agent_stack._screen import STYLES
+from agent_stack._tui._scrollbar import draw_directly
 
 if TYPE_CHECKING:
     from textual import events
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Direct", "Painted", "rich_style"]
 
 _KEPT = 600  # strips: some screens' worth
+_BEHIND = frozenset(name for name, words in STYLES.items() if "reverse" in words or "on " in words)
 
 
 @lru_cache(maxsize=256)
@@ -81,8 +83,9 @@ class Painted(ScrollView, Direct, inherit_bindings=False, can_focus=True):
         self.cursor: int | None = None
         self.painted = 0
         self._drawn_size = Size()
-        self._line_cells: int | None = None
+        self._frame: tuple[int, int, bool] | None = None
         self._strips: OrderedDict[tuple[int, int, int], Strip] = OrderedDict()
+        draw_directly(self.vertical_scrollbar)
 
     def paint(self, place: int, width: int) -> Line:
         """Return row *place* in *width* cells."""
@@ -154,39 +157,38 @@ class Painted(ScrollView, Direct, inherit_bindings=False, can_focus=True):
 
     # -- drawing --------------------------------------------------------------------
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Draw some lines of the screen."""
-        self._line_cells = self.cells  # the same for all of them, and long to find
-        try:
-            return super().render_lines(crop)
-        finally:
-            self._line_cells = None
-
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
-        width = self._line_cells if self._line_cells is not None else self.cells
-        place = self.scroll_offset.y + y
+        top, width, has_focus = self._frame or self._framed()
+        place = top + y
         if place >= self.count:
             return Strip.blank(width)
         is_here = place == self.cursor
-        key = (place, width, 2 * is_here + (is_here and self.has_focus))
+        key = (place, width, 2 * is_here + (is_here and has_focus))
         strip = self._strips.get(key)
         if strip is None:
-            strip = self._strips[key] = self._drawn(self.paint(place, width), width, is_here=is_here)
+            strip = self._strips[key] = _drawn(self.paint(place, width), width, self._look(is_here=is_here))
             self.painted += 1
             if len(self._strips) > _KEPT:
                 self._strips.popitem(last=False)
         return strip
 
-    def _drawn(self, line: Line, width: int, *, is_here: bool) -> Strip:
-        pieces: list[Segment] = []
+    def _look(self, *, is_here: bool) -> Style | None:
+        """Return how a whole row looks; None: as its pieces do."""
         # The whole row in reverse is seen in every theme of a terminal, and without colours.
-        style = (
-            rich_style("reverse") if is_here and self.has_focus else rich_style("bold") if is_here else None
-        )
-        for text, name in line.pieces:
-            pieces.append(Segment(text, style if style is not None else rich_style(name)))
-        return Strip(pieces, line.width).adjust_cell_length(width, style)
+        return rich_style("reverse" if self.has_focus else "bold") if is_here else None
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw some lines of the screen."""
+        self._frame = self._framed()
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._frame = None
+
+    def _framed(self) -> tuple[int, int, bool]:
+        """Return what is the same for all lines, and long to find: the first row in sight, cells, focus."""
+        return self.scroll_offset.y, self.cells, self.has_focus
 
     # -- events ---------------------------------------------------------------------
 
@@ -215,3 +217,21 @@ class Painted(ScrollView, Direct, inherit_bindings=False, can_focus=True):
         place = self.scroll_offset.y + event.y
         if self.has_cursor and 0 <= place < self.count:
             self.post_message(self.Picked(self, place))
+
+
+def _drawn(line: Line, width: int, style: Style | None) -> Strip:
+    """Return *line* in as few segments as it takes: each costs on every way over the screen."""
+    if style is not None:
+        whole = "".join(text for text, _ in line.pieces)
+        return Strip([Segment(whole, style)], line.width).adjust_cell_length(width, style)
+    texts: list[str] = []
+    names: list[str] = []
+    for text, name in line.pieces:
+        # Spaces look the same in every style that puts nothing behind them.
+        if names and (name == names[-1] or (not name and text.isspace() and names[-1] not in _BEHIND)):
+            texts[-1] += text
+        else:
+            texts.append(text)
+            names.append(name)
+    pieces = [Segment(text, rich_style(name)) for text, name in zip(texts, names, strict=True)]
+    return Strip(pieces, line.width).adjust_cell_length(width)

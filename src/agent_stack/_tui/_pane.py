@@ -12,7 +12,7 @@ from agent_stack._tui._details import TABS
 from agent_stack._tui._painted import Direct, Painted, rich_style
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from textual import events
 
@@ -25,7 +25,7 @@ class TextPane(Painted):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.lines: Sequence[Line] = ()
-        self.targets: dict[int, int | str] = {}
+        self.targets: Mapping[int, int | str] = {}
 
     @property
     def has_targets(self) -> bool:
@@ -33,11 +33,17 @@ class TextPane(Painted):
         return bool(self.targets)
 
     def show(
-        self, lines: Sequence[Line], targets: dict[int, int | str] | None = None, *, keep: bool = False
+        self, lines: Sequence[Line], targets: Mapping[int, int | str] | None = None, *, keep: bool = False
     ) -> None:
-        """Show *lines*; *targets*: the row or commands one leads to. *keep* stays where it is scrolled to."""
+        """Show *lines*.
+
+        Args:
+            lines: All of them.
+            targets: The row or commands some lead to, by their places, ascending.
+            keep: Whether it stays where it is scrolled to.
+        """
         self.lines, self.targets = lines, targets or {}
-        self.cursor = min(self.targets) if self.targets else None
+        self.cursor = next(iter(self.targets), None)
         self.has_cursor = self.has_targets
         if not keep:
             self.scroll_to(y=0, animate=False, force=True, immediate=True)

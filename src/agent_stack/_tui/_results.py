@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from agent_stack import _safe
@@ -12,6 +12,8 @@ from agent_stack._render.replay_outcomes import render_outcome
 from agent_stack._render.replay_values import value_cell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agent_debug_replay import Navigator, Outcome, Tabulated
 
 __all__ = ["Result", "result_of"]
@@ -25,7 +27,7 @@ class Result(NamedTuple):
 
     title: str
     lines: Sequence[Line]
-    targets: dict[int, int | str]
+    targets: Mapping[int, int | str]
 
 
 def result_of(navigator: Navigator, outcome: Outcome, width: int) -> Result:
@@ -36,8 +38,7 @@ def result_of(navigator: Navigator, outcome: Outcome, width: int) -> Result:
     targets: dict[int, int | str] = {}
     if isinstance(outcome, replay.Tabulated):
         table = _Table(outcome, width)
-        targets = {place + 1: row.row for place, (row, _) in enumerate(outcome.rows)}
-        return Result(many(len(outcome.rows) + outcome.left_out, "hit"), table, targets)
+        return Result(many(len(outcome.rows) + outcome.left_out, "hit"), table, _Leads(outcome))
     lines = list(render_outcome(navigator, outcome, width))
     if isinstance(outcome, replay.Listing | replay.Where):
         targets = {place: row.row for place, row in enumerate(outcome.rows)}
@@ -54,6 +55,24 @@ def result_of(navigator: Navigator, outcome: Outcome, width: int) -> Result:
     elif isinstance(outcome, replay.Changes):
         title = "Difference"
     return Result(title, lines, targets)
+
+
+class _Leads(Mapping[int, int]):
+    """The row each line of a table leads to, by its place below the heads."""
+
+    def __init__(self, table: Tabulated) -> None:
+        self._rows = table.rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(1, len(self._rows) + 1))
+
+    def __getitem__(self, place: int) -> int:
+        if not 1 <= place <= len(self._rows):
+            raise KeyError(place)
+        return self._rows[place - 1][0].row
 
 
 class _Table(Sequence[Line]):

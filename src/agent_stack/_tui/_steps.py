@@ -10,8 +10,8 @@ from agent_stack._render.figures import duration, tokens
 from agent_stack._render.lines import Line
 from agent_stack._render.replay_rows import row_words
 from agent_stack._render.words import GLYPHS
-from agent_stack._tui._marks import mark_scrollbar
 from agent_stack._tui._painted import Painted
+from agent_stack._tui._scrollbar import draw_directly
 
 if TYPE_CHECKING:
     from agent_debug_replay import Replay, StepRow
@@ -46,7 +46,7 @@ class StepList(Painted):
         self._words: OrderedDict[int, list[tuple[str, str]]] = OrderedDict()
         self.count = len(shown)
         self._marked: tuple[tuple[object, ...], list[int]] = ((), [])
-        mark_scrollbar(self.vertical_scrollbar, self.error_cells)
+        draw_directly(self.vertical_scrollbar, self.error_cells)
 
     def show_run(self, view: RunView) -> None:
         """Show another run."""

@@ -23,10 +23,16 @@ __all__ = ["Working"]
 
 
 class Working(Frame):
-    """A frame that has work done beside it."""
+    """A frame that has work done beside it.
 
-    def __init__(self, replay: Replay) -> None:
+    Args:
+        replay: The run to begin with.
+        on_loaded: Called when more has been loaded that stays for long. Default: nothing is.
+    """
+
+    def __init__(self, replay: Replay, on_loaded: Callable[[], None] | None = None) -> None:
         super().__init__(replay)
+        self._on_loaded = on_loaded
         self._doing: Callable[[], str] | None = None  # what is done beside, in words
         self._is_commanded = False  # commands are done beside: they move the cursor
         self._begun = 0.0  # when
@@ -50,6 +56,11 @@ class Working(Frame):
 
         # Not called here: work that is stopped before it began would be told as never awaited.
         _: Worker[None] = self.run_worker(worked, group="scan", exclusive=True)
+
+    def _spare_loaded(self) -> None:
+        """Say that there is more that stays."""
+        if self._on_loaded is not None:
+            self._on_loaded()
 
     def _words_of(self, text: str) -> Callable[[], str]:
         return lambda: f"{text}{self._at_step()}; esc stops"
