@@ -156,7 +156,7 @@ class Capture:
         self.status: int | None = None
         #: As they came; the recorder makes text of them.
         self.response_headers: list[Any] = []
-        self.http_version: str | None = None
+        self.http_version: str | bytes | None = None
         self.is_decoded = self.is_on_time = self.has_left = False
         self.chunks: list[tuple[float, bytes]] = []
         self.how: How | None = None
@@ -238,7 +238,7 @@ class Capture:
         status: int,
         headers: Iterable[tuple[str | bytes, str | bytes]],
         *,
-        http_version: str | None = None,
+        http_version: str | bytes | None = None,
         is_decoded: bool = False,
     ) -> None:
         """Take the response's status and headers."""
@@ -249,8 +249,6 @@ class Capture:
             if self._due < 2:
                 # The answer was faster. Its first chunk goes before our work.
                 self._flush_at = 0.0
-                if not self.is_on_time:
-                    self.announce()
         except Exception as error:  # noqa: BLE001
             self.recorder.failed(error)
 

@@ -234,7 +234,8 @@ class RunRecorder:
             self._steps.end(exchange)
         line: dict[str, Any] = {"type": "end", "n": exchange.n, "status": exchange.status}
         if exchange.status is not None:
-            line["http_version"] = capture.http_version
+            version = capture.http_version
+            line["http_version"] = text_of(version) if version else None
             line["headers"] = self._redactor.headers(capture.response_headers)
             line.update(exchange.summary())
         line["times"] = _times(capture, exchange)

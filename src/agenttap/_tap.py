@@ -105,6 +105,8 @@ class Tap:
         self._redactor: Redactor | None = None
         self._process_run: RunContext | None = None
         self._runs: dict[str, tuple[RunContext | None, RunRecorder]] = {}
+        #: The run that was asked for last and its recorder: most often the next as well.
+        self._last: tuple[RunContext | None, RunRecorder] | None = None
         # Protects `_runs` and `_redactor`. Reentrant: making a log may run the agent's own code.
         self._lock = RLock()
         self._is_on = False
@@ -153,7 +155,7 @@ class Tap:
                 with suppress(ValueError):
                     active.remove(self)
                 _hooks.release(self._not_seen)
-            runs, self._runs = self._runs, {}
+            runs, self._runs, self._last = self._runs, {}, None
         return [recorder for _, recorder in runs.values()]
 
     def __enter__(self) -> Self:
@@ -221,6 +223,13 @@ class Tap:
         return self._process_run, self._process_run is None
 
     def _recorder(self, run: RunContext | None) -> RunRecorder:
+        last = self._last
+        if last is not None and last[0] is run and not last[1].is_closed:
+            return last[1]
+        last = self._last = run, self._recorder_of(run)
+        return last[1]
+
+    def _recorder_of(self, run: RunContext | None) -> RunRecorder:
         if isinstance(self._log, StepLog):
             run_id = self._log.run_id
         else:
@@ -300,7 +309,7 @@ class Tap:
         self._lock = RLock()
         for _, recorder in self._runs.values():
             recorder.abandon()
-        self._runs = {}
+        self._runs, self._last = {}, None
 
 
 def install(path: str | os.PathLike[str] | None = None, **settings: Any) -> Tap:

@@ -165,7 +165,8 @@ class _Library:
     def _begin(self, req: Any) -> Capture | None:
         try:
             headers = req.headers
-            if headers.get("Upgrade", "").lower() == "websocket":
+            upgrade = headers.get("Upgrade")
+            if upgrade and upgrade.lower() == "websocket":
                 setattr(req, MARK, False)
                 return None
             body = self._whole_body(req)
@@ -196,13 +197,13 @@ class _Library:
         return bytes(body) if isinstance(body, (bytearray, memoryview)) else None
 
     def _answered(self, response: Any, decodes: bool, capture: Capture) -> None:
-        encoding = response.headers.get("Content-Encoding", "").lower()
+        encoding = response.headers.get("Content-Encoding")
         version = response.version
         capture.response(
             response.status,
             response.raw_headers,
             http_version=f"HTTP/{version[0]}.{version[1]}" if version else None,
-            is_decoded=decodes and encoding in self.encodings,
+            is_decoded=decodes and bool(encoding) and encoding.lower() in self.encodings,
         )
         reader = response.content
         # What came in one piece with the headers is there already.

@@ -146,9 +146,13 @@ def begin_request(request: Any, client: str, start: Callable[..., Capture | None
 def _connects(transport: Any) -> bool:
     """Whether a request through *transport* must make a connection first, or that is not known."""
     try:
-        return not any(connection.is_available() for connection in transport._pool.connections)
+        # A loop, for the request waits; a generator would be one thing more to wake.
+        for connection in transport._pool.connections:
+            if connection.is_available():
+                return False
     except Exception:  # noqa: BLE001  a transport of the agent's own
         return True
+    return True
 
 
 def _socket_of(transport: Any, stream: Any) -> Any:
@@ -312,11 +316,8 @@ def _core_of(module: ModuleType) -> Callable[[Any], tuple[Any, AbstractContextMa
 
 
 def _take_head(response: Any, capture: Capture) -> None:
-    version = response.extensions.get("http_version", b"")
     capture.response(
-        response.status_code,
-        response.headers.raw,
-        http_version=bytes(version).decode("latin-1") or None,
+        response.status_code, response.headers.raw, http_version=response.extensions.get("http_version")
     )
 
 

@@ -365,7 +365,8 @@ def _reading(base: Any) -> type:
                 read.detach(self)
                 raise
             version = {10: "HTTP/1.0", 11: "HTTP/1.1"}.get(self.version)
-            read.capture.response(self.status, self.headers.items(), http_version=version)
+            # As they came: `items` looks at each for what `http.client` never puts there.
+            read.capture.response(self.status, self.headers.raw_items(), http_version=version)
             if self.length == 0:
                 read.end(self, "eof")
 
@@ -377,6 +378,9 @@ def _reading(base: Any) -> type:
 
         def _agenttap_read(self, method: Any, amount: int | None) -> Any:
             read: _Read = self._agenttap
+            if read.capture.t_first_byte is not None:
+                # Before more is read, and waited for.
+                read.capture.request_sent()
             try:
                 data = method(self, amount)
             except BaseException as error:
@@ -426,6 +430,9 @@ def _update_chunk_length(original: Any) -> Any:
         if read is None:
             original(response)
             return
+        if read.capture.t_first_byte is not None:
+            # As in `read`: the piece before is in the caller's hands.
+            read.capture.request_sent()
         stage, read.stage = read.stage, _LENGTH
         try:
             original(response)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 from asyncio import get_running_loop
+from socket import MSG_PEEK, socket
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["async_begun", "async_sent", "sent"]
 
-#: Seconds an answer is waited for before the work begins. What a kill in them takes is the request's
-#: body; and that it began, where a task waits. A thread notes that at once.
+#: Seconds an answer is waited for before the work begins. A kill in them leaves nothing of the request.
+#: A thread whose answer came in them writes when it asks for more than the first chunk.
 PATIENCE_S = 0.005
+
+#: Bytes of an answer in which its head is looked for.
+_HEAD_BYTES = 16 * 1024
 
 
 def sent(capture: Capture, sock: Any) -> None:
@@ -27,9 +31,11 @@ def sent(capture: Capture, sock: Any) -> None:
         capture: Of the request.
         sock: The socket the answer will come through, and nothing before it; None: not known.
     """
-    capture.announce()
     if sock is None or not _is_readable(sock):
         capture.request_sent()
+    elif not _is_body_there(sock):
+        # Status and headers come at once, and then it thinks.
+        capture.announce()
 
 
 def async_begun(capture: Capture) -> None:
@@ -61,3 +67,12 @@ def _is_readable(sock: Any) -> bool:
         return bool(poll.poll(PATIENCE_S * 1000))
     except Exception:  # noqa: BLE001  a socket of another kind, or closed: the client will tell
         return False
+
+
+def _is_body_there(sock: Any) -> bool:
+    """Whether what has come through *sock* is an answer's head and more than that; TLS does not show it."""
+    try:
+        come = sock.recv(_HEAD_BYTES, MSG_PEEK) if type(sock) is socket else b""
+    except OSError:
+        return False
+    return 0 <= come.find(b"\r\n\r\n") < len(come) - 4

@@ -13,7 +13,7 @@ from agenttap.decoders._providers import path_of
 
 __all__ = ["recognise"]
 
-_HEAD = 8 * 1024  # bytes of each end of a body that are looked at
+_ENDS = 8 * 1024  # bytes of each end of a body that are looked at
 
 _PATH = re.compile(
     r"""
@@ -39,6 +39,25 @@ _OTHER = re.compile(
 )
 
 
+_MESSAGES = ((b'"messages"',), (b'"model"', b'"anthropic_version"'))
+# Many a web application has /api/chat, and few of them say which model.
+_MODEL = ((b'"model"',),)
+# Of an API, what its body must hold beside its path: one key of each tuple.
+_APIS: dict[str, tuple[str, tuple[tuple[bytes, ...], ...]]] = {
+    "openai_chat": ("openai.chat", ((b'"messages"', b'"prompt"'),)),
+    "messages": ("anthropic.messages", _MESSAGES),
+    "responses": ("openai.responses", ((b'"input"', b'"model"', b'"prompt"'),)),
+    "gemini": ("gemini.generate_content", ()),
+    "interactions": ("gemini.interactions", ((b'"input"',), (b'"model"', b'"agent"'))),
+    "converse": ("bedrock.converse", ()),
+    "invoke": ("bedrock.invoke_model", ()),
+    "cohere": ("cohere.chat", ((b'"messages"',),)),
+    "ollama_chat": ("ollama.chat", _MODEL),
+    "ollama_generate": ("ollama.generate", _MODEL),
+}
+_PUBLISHERS = {"anthropic": "anthropic.messages", "mistralai": "openai.chat"}
+
+
 def recognise(method: str, url: str, body: bytes | None) -> str | None:
     """Return the API a request speaks.
 
@@ -51,83 +70,51 @@ def recognise(method: str, url: str, body: bytes | None) -> str | None:
         The API's name; "unknown" for a body shaped like a model's at a path that is
         not known; None for what is no model's traffic.
     """
+    # Every request waits for this: what needs no body is known from an earlier one.
     if method != "POST" and method.upper() != "POST":
         return None
-    path, kind, publisher = _place(url)
-    return _unknown(path, body) if kind is None else _by_path(kind, path, publisher, body)
+    api, wanted, path = _place(url)
+    if wanted is None:
+        return _unknown(path, body)
+    if body is None:
+        return None if wanted is _MESSAGES and not path.rstrip("/").endswith("/v1/messages") else api
+    for keys in wanted:
+        if not _has(body, keys):
+            return _unknown(path, body) if wanted is _MODEL else None
+    if wanted is _MESSAGES and b'"jsonrpc"' in body[:256]:  # MCP posts there too
+        return None
+    return api
 
 
 @lru_cache(256)
-def _place(url: str) -> tuple[str, str | None, str | None]:
-    """Return the path, what it looks like, and the publisher in it; a client asks for the same few."""
+def _place(url: str) -> tuple[str | None, tuple[tuple[bytes, ...], ...] | None, str]:
+    """Return the API that *url* may be of, what its body must hold, and the path; a client asks for few.
+
+    None for what it must hold: the body alone decides. No API otherwise: no model's, whatever it holds.
+    """
     path = path_of(url)
     found = _PATH.search(path)
-    return (path, None, None) if found is None else (path, found.lastgroup or "", found["publisher"])
-
-
-def _by_path(kind: str, path: str, publisher: str | None, body: bytes | None) -> str | None:
+    if found is None:
+        return None, None, path
+    kind = found.lastgroup or ""
     if kind in ("vertex", "publisher"):
-        api = {"anthropic": "anthropic.messages", "mistralai": "openai.chat"}
-        return api.get(publisher or "", "unknown")
-    if kind == "messages":
-        return _messages(path, body)
-    has = _Looking(body)
-    if kind == "openai_chat":
-        return "openai.chat" if has.any(b'"messages"', b'"prompt"') else None
-    if kind == "responses":
-        return "openai.responses" if has.any(b'"input"', b'"model"', b'"prompt"') else None
-    if kind == "gemini":
-        return "gemini.generate_content"
-    if kind == "interactions":
-        return "gemini.interactions" if has.any(b'"input"') and has.any(b'"model"', b'"agent"') else None
-    if kind == "converse":
-        return "bedrock.converse"
-    if kind == "invoke":
-        is_other = "embed" in path or "rerank" in path or "image" in path
-        return None if is_other else "bedrock.invoke_model"
-    if kind == "cohere":
-        return "cohere.chat" if has.any(b'"messages"') else None
-    # Many a web application has /api/chat, and few of them say which model.
-    if not has.any(b'"model"'):
-        return _unknown(path, body)
-    return "ollama.chat" if kind == "ollama_chat" else "ollama.generate"
+        return _PUBLISHERS.get(found["publisher"], "unknown"), (), path
+    if kind == "messages" and ("/threads/" in path or "/conversations/" in path):
+        return None, (), path
+    if kind == "invoke" and ("embed" in path or "rerank" in path or "image" in path):
+        return None, (), path
+    return *_APIS[kind], path
 
 
-def _messages(path: str, body: bytes | None) -> str | None:
-    if "/threads/" in path or "/conversations/" in path:
-        return None
-    if body is None:
-        return "anthropic.messages" if path.rstrip("/").endswith("/v1/messages") else None
-    has = _Looking(body)
-    if b'"jsonrpc"' in body[:256]:  # MCP posts there too
-        return None
-    return (
-        "anthropic.messages"
-        if has.any(b'"messages"') and has.any(b'"model"', b'"anthropic_version"')
-        else None
-    )
-
-
-class _Looking:
-    """Looks for keys at both ends of a body; one that is not known has them all."""
-
-    def __init__(self, body: bytes | None) -> None:
-        if body is None or len(body) <= 2 * _HEAD:
-            self._ends = body
-        else:
-            self._ends = bytes(body[:_HEAD]) + b"\0" + bytes(body[-_HEAD:])
-
-    def any(self, *keys: bytes) -> bool:
-        ends = self._ends
-        return ends is None or any(key in ends for key in keys)
+def _has(body: bytes, keys: tuple[bytes, ...]) -> bool:
+    """Whether one of *keys* stands near an end of *body*."""
+    return any(body.find(key, 0, _ENDS) >= 0 or body.find(key, -_ENDS) >= 0 for key in keys)
 
 
 def _unknown(path: str, body: bytes | None) -> str | None:
     if not body or body[:64].lstrip()[:1] != b"{" or _OTHER.search(path):
         return None
-    has = _Looking(body)
-    if has.any(b'"messages"') and has.any(b'"role"') and not has.any(b'"jsonrpc"'):
+    if _has(body, (b'"messages"',)) and _has(body, (b'"role"',)) and not _has(body, (b'"jsonrpc"',)):
         return "unknown"
-    return (
-        "unknown" if has.any(b'"model"') and has.any(b'"prompt"', b'"contents"', b'"chat_history"') else None
-    )
+    is_asked = _has(body, (b'"model"',)) and _has(body, (b'"prompt"', b'"contents"', b'"chat_history"'))
+    return "unknown" if is_asked else None

@@ -103,20 +103,49 @@ class TestWhenTheRequestIsTaken:
         assert [kept.told for kept in tap.exchanges] == [["begun", "sent", "ended"]] * 2
 
     @pytest.mark.parametrize("read", [read_httpx2, read_urllib3])
-    def test_that_it_began_is_noted_at_once_by_a_thread(
+    def test_that_it_began_is_noted_where_the_head_comes_at_once_and_no_body(
         self, server: RawServer, read: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(_waiting, "PATIENCE_S", 30.0)
 
         def answer(peer: Peer, asked: Asked) -> None:
+            peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
             peer.wait()
-            plain(b"{}")(peer, asked)
+            peer.send(b"{}")
 
         url = server.on("/", answer)
+        # It goes on thinking until it has been noted.
         with KeepingTap(on_begun=server.go) as tap:
             read([url, url], lambda: None)
 
         assert [kept.told for kept in tap.exchanges] == [["begun", "sent", "ended"]] * 2
+
+    @pytest.mark.parametrize("read", [read_httpx2, read_httpx2_async, read_urllib3])
+    def test_before_the_second_chunk_is_waited_for(
+        self, server: RawServer, read: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_waiting, "PATIENCE_S", 30.0)
+        first = server.on("/first", plain(b"{}"))
+
+        def answer(peer: Peer, asked: Asked) -> None:
+            peer.send_head(200, "Transfer-Encoding: chunked")
+            peer.send_chunk(PIECES[0])
+            peer.wait()
+            peer.send_chunk(PIECES[1])
+            peer.send(b"0\r\n\r\n")
+
+        url = server.on("/", answer)
+
+        def on_sent() -> None:
+            if len(tap.exchanges) == 2:
+                server.go()
+
+        # The second chunk does not come before the request has been taken.
+        with KeepingTap(on_sent=on_sent) as tap:
+            read([first, url], lambda: None)
+
+        assert tap.exchanges[-1].told == ["begun", "sent", "ended"]
+        assert tap.exchanges[-1].pieces == PIECES
 
     def test_after_the_first_chunk_where_that_is_faster(
         self, server: RawServer, read: Any, monkeypatch: pytest.MonkeyPatch
