@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections import Counter
 from itertools import compress, count, islice
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -35,6 +34,7 @@ _SURE = 256  # differences that are searched through in sequences of any length
 _KEPT = MOST_ITEMS * 3 // 4  # items of a window whose partners are final
 _RUN = 8  # equal items in a row from which whole slices are compared
 _ITEM = array("q").itemsize
+_IS_ONE = bytes(number == 1 for number in range(256))
 
 
 def align(one: Sequence[Hashable], other: Sequence[Hashable]) -> Blocks:
@@ -101,9 +101,9 @@ def _shared(
     if not right:
         return [], [], [], []
     other_keys = [number for number in answers if number is not None]
-    is_met = bytearray(len(mine))
+    is_met = [False] * len(mine)
     for number in other_keys:
-        is_met[number] = 1
+        is_met[number] = True
     keys = [*map(numbers.__getitem__, mine)]
     is_shared = [*map(is_met.__getitem__, keys)]
     return [*compress(count(i1), is_shared)], [*compress(keys, is_shared)], right, other_keys
@@ -172,10 +172,13 @@ def _through_window(one: Numbers, other: Numbers, box: tuple[int, int, int, int]
 
 def _anchors(one: Numbers, other: Numbers) -> Iterable[tuple[int, int]]:
     """Return the keys that occur once on either side, as long a rising run of them as there is."""
-    places, other_places = _once(one), _once(other)
-    answers = [*map(other_places.get, places)]
-    lefts = [place for place, answer in zip(places.values(), answers, strict=True) if answer is not None]
-    rights = [answer for answer in answers if answer is not None]
+    size = max(max(one), max(other)) + 1
+    once, other_once = _once(one, size), _once(other, size)
+    lefts = [place for place, key in enumerate(one) if once[key] and other_once[key]]
+    places = [0] * size
+    for place, key in enumerate(other):
+        places[key] = place
+    rights = [places[one[place]] for place in lefts]
     if rights == sorted(rights):
         return zip(lefts, rights, strict=True)
     ends: list[int] = []  # the least end of a rising run of each length ...
@@ -197,13 +200,13 @@ def _anchors(one: Numbers, other: Numbers) -> Iterable[tuple[int, int]]:
     return chain[::-1]
 
 
-def _once(keys: Numbers) -> dict[int, int]:
-    """Return the place of each key that occurs once, in order."""
-    places = dict(zip(keys, count()))
-    if len(places) == len(keys):
-        return places
-    counts = Counter(keys)
-    return {key: place for key, place in places.items() if counts[key] == 1}
+def _once(keys: Numbers, size: int) -> bytes:
+    """Return of each number below *size* whether it occurs once."""
+    counts = bytearray(size)
+    for key in keys:
+        if counts[key] < 2:
+            counts[key] += 1
+    return bytes(counts.translate(_IS_ONE))
 
 
 class _Search:

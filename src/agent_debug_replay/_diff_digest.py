@@ -56,7 +56,7 @@ class Column:
         self._field = field
         self._get = attrgetter(field)
         self._most = MAX_TOKENS if is_whole else _MOST_MS
-        self._has_gaps = False
+        self._has_untold = self._has_impossible = False
 
     def add(self, records: Sequence[Record]) -> None:
         """Append what *records* tell."""
@@ -64,10 +64,10 @@ class Column:
         told = values
         if None in values:
             told = [value for value in values if value is not None]
-            self._has_gaps = True
+            self._has_untold = True
         if told and not (min(told) >= 0 and max(told) <= self._most):
             values = [self._cleaned(value) for value in values]
-            self._has_gaps = True
+            self._has_impossible = True
         elif told is not values:
             values = [_UNTOLD if value is None else value for value in values]
         self.values.extend(array(self.values.typecode, values))
@@ -96,10 +96,9 @@ class Column:
 
         Then whether a figure was not told, and whether one is impossible.
         """
-        values = self.values[number:]
-        untold = impossible = 0
-        if self._has_gaps:
-            untold, impossible = values.count(_UNTOLD), values.count(_IMPOSSIBLE)
+        values = self.values[number:] if number else self.values
+        untold = values.count(_UNTOLD) if self._has_untold else 0
+        impossible = values.count(_IMPOSSIBLE) if self._has_impossible else 0
         bounds = {bound for place, bound in self.bounds.items() if place >= number}
         if untold + impossible == len(values) and len(values):
             return None, bounds, True, False

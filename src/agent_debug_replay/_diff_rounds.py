@@ -21,7 +21,7 @@ from agent_debug_replay._diff_digest import KINDS
 from agent_debug_replay._diff_steps import is_same_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from agent_debug_replay._diff_steps import Side
 
@@ -37,6 +37,7 @@ _NO_KEY, _NO_OTHER_KEY = -1, -2  # different, so that neither is ever found on t
 
 _IS_ALONE = bytes(kind == ONLY_A for kind in range(256))
 _IS_OUTPUT = bytes(kind == OUTPUT for kind in range(256))
+_IS_REORDERED = bytes(kind == REORDERED for kind in range(256))
 _IS_FREE = bytes(is_taken == 0 for is_taken in range(256))
 
 Keys: TypeAlias = "Sequence[int]"  # by place
@@ -78,7 +79,7 @@ def entries_of(one: Side, other: Side) -> Entries:
     else:
         _merge(entries, partners, kinds, alone)
     if REORDERED in entries.kinds:
-        entries.harmless.update(_harmless(one, other, entries))
+        entries.harmless = _harmless(one, other, entries)
     return entries
 
 
@@ -116,9 +117,9 @@ def _turned(rounds: _Rounds) -> Found:
     partners = array("q", [-1]) * len(rounds.taken)
     kinds = bytearray([ONLY_A]) * len(rounds.taken)
     taken = bytearray(len(rounds.partners))
-    for j, i in enumerate(rounds.partners):
+    for j, (i, kind) in enumerate(zip(rounds.partners, rounds.kinds, strict=True)):
         if i >= 0:
-            partners[i], kinds[i], taken[j] = j, rounds.kinds[j], 1
+            partners[i], kinds[i], taken[j] = j, kind, 1
     return partners, kinds, taken
 
 
@@ -137,13 +138,13 @@ class _Rounds:
         self.taken = bytearray(len(other))
         # What no round has brought together yet, in gaps between what has been: the places in either run,
         # and of each gap where it ends in those. No gap lacks a side.
-        self._mine: Sequence[int] = range(len(one))
-        self._theirs: Sequence[int] = range(len(other))
+        self._places = list(range(max(len(one), len(other))))  # made once: new numbers are what takes time
+        self._mine, self._theirs = self._places[: len(one)], self._places[: len(other)]
         self._gaps: list[int] = [len(one), len(other)]
         self._round(one.exact, other.exact, SAME)
-        mine, theirs = self._alone()
-        if not mine or not theirs:
+        if ONLY_A not in self.kinds or 0 not in self.taken:
             return
+        mine, theirs = self._alone()
         asked, other_asked = one.asked(mine), other.asked(theirs)
         self._round(
             [asked[place] for place in self._mine], [other_asked[place] for place in self._theirs], OUTPUT
@@ -155,7 +156,7 @@ class _Rounds:
         if self._gaps:
             self._round(*self._keys(_calls(one, _NO_KEY), _calls(other, _NO_OTHER_KEY)), ARGUMENTS)
 
-    def _keys(self, keys: Sequence[int], other_keys: Sequence[int]) -> tuple[list[int], list[int]]:
+    def _keys(self, keys: Keys, other_keys: Keys) -> tuple[list[int], list[int]]:
         """Return the keys of what is left, with one that nothing else has for what was found elsewhere."""
         kinds, taken = self.kinds, self.taken
         return (
@@ -232,17 +233,23 @@ class _Rounds:
         for place in theirs if on_both else ():
             key = other_keys[place]
             if key in on_both and is_other_known(place):
-                waiting.setdefault(key, deque()).append(place)
+                if key in waiting:
+                    waiting[key].append(place)
+                else:
+                    waiting[key] = deque([place])
+        lefts: list[int] = []
+        rights: list[int] = []
         for place in mine if waiting else ():
             places = waiting.get(keys[place])
             if places and is_known(place):
-                self._pair(place, places.popleft(), REORDERED)
+                lefts.append(place)
+                rights.append(places.popleft())
+        self._pair(lefts, rights, REORDERED)
 
     def _alone(self) -> tuple[list[int], list[int]]:
         """Return the places that have no partner so far."""
-        return [*compress(count(), self.kinds.translate(_IS_ALONE))], [
-            *compress(count(), self.taken.translate(_IS_FREE))
-        ]
+        is_mine, is_theirs = self.kinds.translate(_IS_ALONE), self.taken.translate(_IS_FREE)
+        return [*compress(self._places, is_mine)], [*compress(self._places, is_theirs)]
 
 
 def _calls(side: Side, otherwise: int) -> list[int]:
@@ -250,16 +257,17 @@ def _calls(side: Side, otherwise: int) -> list[int]:
     return [depth if kind == CALL else otherwise for depth, kind in zip(side.depths, side.kinds, strict=True)]
 
 
-def _harmless(one: Side, other: Side, entries: Entries) -> Iterator[int]:
-    equal: list[int] = []
-    for place, kind in enumerate(entries.kinds):
-        if kind == REORDERED and is_same_outcome(one, entries.a[place], other, entries.b[place]):
-            equal.append(place)
-    if equal:
-        beside, other_beside = _parallel(one), _parallel(other)
-        for place in equal:
-            if entries.a[place] in beside and entries.b[place] in other_beside:
-                yield place
+def _harmless(one: Side, other: Side, entries: Entries) -> set[int]:
+    equal: set[int] = set()
+    for place in compress(count(), entries.kinds.translate(_IS_REORDERED)):
+        i, j = entries.a[place], entries.b[place]
+        if one.exact[i] == other.exact[j] or is_same_outcome(one, i, other, j):
+            equal.add(place)
+    for side, places in ((one, entries.a), (other, entries.b)):
+        if equal:
+            beside = _parallel(side)
+            equal = {place for place in equal if places[place] in beside}
+    return equal
 
 
 def _parallel(side: Side) -> set[int]:

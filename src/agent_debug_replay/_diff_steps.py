@@ -21,7 +21,7 @@ from agent_debug_replay._diff_forms import canonical, is_same_json
 from agent_step_log import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable
 
     from agent_debug_replay._diff_read import RunRead
     from agent_step_log import Record
@@ -74,20 +74,17 @@ class Side:
     def __len__(self) -> int:
         return len(self.exact)
 
-    def asked(self, places: Iterable[int]) -> list[int]:
+    def asked(self, places: Sequence[int]) -> list[int]:
         """Return a key by place that is equal for steps of the same name, depth and input.
 
         Those of *places* are; of others they may not be.
         """
         forms = self.run.digest.forms
-        if 0 in forms:
-            for place in places:
-                if not forms[place]:
-                    given = self._given(place)
-                    is_call = self.kinds[place] == _CALL
-                    forms[place] = hash(
-                        canonical(given, is_call=is_call) if isinstance(given, bytes) else given
-                    )
+        for place in places if 0 in forms else ():
+            if not forms[place]:
+                given = self._given(place)
+                is_call = self.kinds[place] == _CALL
+                forms[place] = hash(canonical(given, is_call=is_call) if isinstance(given, bytes) else given)
         return list(map(hash, zip(self.named, forms, strict=True)))
 
     def is_telling(self, place: int) -> bool:
@@ -142,9 +139,10 @@ def is_same_outcome(one: Side, i: int, other: Side, j: int) -> bool:
     kind = one.kinds[i]
     if kind == _EVENT:
         return is_same_json(said(left.data_json), said(right.data_json), is_call=False)
-    if left.error != right.error or left.error_type != right.error_type:
-        return False
     json, other_json = said(left.output_json), said(right.output_json)
+    # Most that differ differ here already.
+    if json[:1] != other_json[:1] or left.error != right.error or left.error_type != right.error_type:
+        return False
     if kind != _CALL:
         return is_same_json(json, other_json, is_call=False)
     if left.stop_reason != right.stop_reason or asked_for(left) != asked_for(right):
