@@ -40,6 +40,7 @@ __all__ = ["Change", "Payload", "Replay", "Rows"]
 
 _FIRST_ROWS = 2_000  # enough for any screen
 _MORE_ROWS = 4_000  # read before they are handed over
+_PAUSE_S = 0.0001  # after each block, so that whoever draws goes first; one of 0 hardly ever lets go
 _IS_ERROR = bytes(bool(flags & ERROR) for flags in range(256))
 _KEPT = 1_024  # payloads: those of what two model calls in a row were sent, with some room
 _KEPT_BYTES = 32 * 1024 * 1024
@@ -241,7 +242,7 @@ class Replay:
 
     def _read_on(self, loader: Loader, run_id: str) -> None:
         def goes_on() -> bool:
-            sleep(0)  # let whoever draws go first
+            sleep(_PAUSE_S)
             run = loader.runs[run_id]
             # Only this thread puts anything there: what is None here stays None.
             if self._partly is None and len(run.table) >= self._next:
