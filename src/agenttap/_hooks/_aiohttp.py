@@ -91,6 +91,8 @@ class _Library:
             capture = self._begin(req)
             if capture is None:
                 return await original(connector, req, *args, **kwargs)
+            if not _is_connected(connector, req):
+                async_begun(capture)
             try:
                 return await original(connector, req, *args, **kwargs)
             except BaseException as error:
@@ -104,7 +106,8 @@ class _Library:
         async def send(req: Any, *args: Any, **kwargs: Any) -> Any:
             capture = _mark_of(req)
             if capture is None and req.method != "CONNECT":
-                capture = self._begin(req)  # a connector of another kind has not been through `connect`
+                # A connector of another kind has not been through `connect`.
+                capture = self._begin(req)
             if not capture:
                 return await original(req, *args, **kwargs)
             try:
@@ -179,8 +182,6 @@ class _Library:
                 is_streamed=body is None,
             )
             setattr(req, MARK, capture or False)
-            if capture is not None:
-                async_begun(capture)
         except Exception:  # noqa: BLE001  a request of another shape is not ours
             return None
         return capture
@@ -355,6 +356,14 @@ def _body_of(req: Any) -> Any:
     # `_body` since 3.12, where reading `body` may warn; `body` before.
     attributes = vars(req)
     return attributes["_body"] if "_body" in attributes else attributes.get("body")
+
+
+def _is_connected(connector: Any, req: Any) -> bool:
+    """Whether a connection is kept that *req* may have at once; False as well where that is not known."""
+    try:
+        return bool(connector._conns.get(req.connection_key))
+    except Exception:  # noqa: BLE001  a connector of the agent's own
+        return False
 
 
 def _end_failed(capture: Capture, holder: Any, error: BaseException) -> None:

@@ -20,8 +20,8 @@ __all__ = ["async_begun", "async_sent", "sent"]
 #: A thread whose answer came in them writes when it asks for more than the first chunk.
 PATIENCE_S = 0.005
 
-#: Bytes of an answer in which its head is looked for.
-_HEAD_BYTES = 16 * 1024
+#: Bytes of an answer in which its head is looked for; few have a longer one.
+_HEAD_BYTES = 4096
 
 
 def sent(capture: Capture, sock: Any) -> None:

@@ -79,8 +79,12 @@ def recognise(method: str, url: str, body: bytes | None) -> str | None:
     if body is None:
         return None if wanted is _MESSAGES and not path.rstrip("/").endswith("/v1/messages") else api
     for keys in wanted:
-        if not _has(body, keys):
-            return _unknown(path, body) if wanted is _MODEL else None
+        for key in keys:
+            if body.find(key, 0, _ENDS) >= 0:
+                break
+        else:
+            if not _has(body, keys):
+                return _unknown(path, body) if wanted is _MODEL else None
     if wanted is _MESSAGES and b'"jsonrpc"' in body[:256]:  # MCP posts there too
         return None
     return api
