@@ -12,7 +12,7 @@ A hook calls, in this order and each from whatever thread the client uses:
 
 The work is done in time that the caller spends waiting: not before the request has left, and not
 between an answer that has come and its first chunk in the caller's hands. A request that is not written
-down by then is when the second chunk comes, or at the end. The recorder is called in the context the
+down by then is when more is asked for, or comes, or at the end. The recorder is called in the context the
 request was made in, and by one thread at a time; who comes meanwhile leaves its part to that one.
 
 Nothing here raises into a hook, waits, or changes a byte. Bytes are kept until
