@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent_step_log import StepLog
+from agent_step_log.query import compact
 from benchmarks import _queries
 from benchmarks._generate import write_logs
 
@@ -31,6 +32,7 @@ def run(report: Report, *, quick: bool) -> None:
         for megabytes in (2,) if quick else (100, 1000):
             [path] = write_logs(folder / f"{megabytes}", megabytes * _MB)
             _compared(report, path, megabytes, rounds=1 if quick else 5)
+            _archived(report, path, megabytes, rounds=1 if quick else 5)
             path.unlink()
         _commands(report, folder, rounds=1 if quick else 7)
     finally:
@@ -70,6 +72,27 @@ def _compared(report: Report, path: Path, megabytes: int, rounds: int) -> None:
             ["", "s", "x ours"],
             [[name, f"{taken:.2f}", f"{taken / ours:.0f}"] for name, taken in others.items() if taken],
         )
+
+
+def _archived(report: Report, path: Path, megabytes: int, rounds: int) -> None:
+    directory = path.parent / "archive"
+    start = time.process_time()
+    made = compact(path, directory)
+    taken = time.process_time() - start
+    rows = []
+    for question, figures in _queries.archived(path, directory, rounds).items():
+        log, archive = (statistics.median(figures[name]) for name in ("log", "archive"))
+        ratio = _queries.median_ratio(figures, "log", "archive")
+        rows.append([question, f"{log:.2f}", f"{archive:.3f}", f"{ratio:.1f}"])
+    report.table(
+        f"Questions: the same log of {megabytes:,} MB as an archive",
+        ["", "log, s", "archive, s", "times faster"],
+        rows,
+    )
+    report.say(
+        f"\nWritten at {made.log_bytes / taken / _MB:.0f} MB of log a CPU second; "
+        f"{made.log_bytes / made.archive_bytes:.0f} times smaller than the log."
+    )
 
 
 def _commands(report: Report, folder: Path, rounds: int) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["BARE", "LOOPS", "OURS", "PYTHON", "QUESTIONS", "answers", "compare", "peaks", "same"]
+__all__ = ["BARE", "LOOPS", "OURS", "PYTHON", "QUESTIONS", "answers", "archived", "compare", "peaks", "same"]
 
 #: question -> how our views answer it
 OURS = {
@@ -155,6 +155,28 @@ def same(a: list[tuple[Any, ...]], b: list[tuple[Any, ...]]) -> bool:
         )
         for x, y in zip(a, b, strict=True)
     )
+
+
+def archived(path: Path, archive: Path, rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Return for each question the seconds (wall) it took of the log at *path* and of its *archive*.
+
+    Raises:
+        AssertionError: They gave different answers.
+    """
+    from agent_step_log.query import open_logs
+
+    figures: dict[str, dict[str, list[float]]] = {}
+    for question in QUESTIONS:
+        taken = figures[question] = {"log": [], "archive": []}
+        for _ in range(rounds):
+            found = {}
+            for name, source in (("log", path), ("archive", archive)):
+                start = time.perf_counter()
+                with open_logs(source) as logs:
+                    found[name] = logs.sql(OURS[question]).rows()
+                taken[name].append(time.perf_counter() - start)
+            assert same(found["log"], found["archive"]), question
+    return figures
 
 
 def jq_seconds(path: Path) -> float | None:

@@ -54,6 +54,7 @@ COMMANDS = {
     "scan": "scan",
     "redecode": "redecode",
     "import": "import_",
+    "compact": "compact",
     "verify": "verify",
     "repair": "repair",
     "completion": "completion",

@@ -1,4 +1,4 @@
-"""What verify, repair and import found and did."""
+"""What verify, repair, compact and import found and did."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from agent_stack._render.figures import SIGNS, count, many, tokens
 from agent_stack._render.lines import Line
 from agent_stack._render.notes import short_ids
 from agent_stack._render.table import Column, render_table
+from agent_stack._render.wire_words import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from agent_step_log import RepairReport, VerifyReport
     from agent_step_log.importers import ImportedSession, ImportReport
+    from agent_step_log.query import Compacted
 
-__all__ = ["render_import", "render_repair", "render_verify"]
+__all__ = ["render_compact", "render_import", "render_repair", "render_verify"]
 
 _MOST = 50  # findings or runs listed
 _FIRST = 12  # runs listed where there are more than that
@@ -46,6 +48,18 @@ def render_verify(report: VerifyReport) -> Iterator[Line]:
             yield Line(" " * 18).add(place, "dim")
     if len(report.problems) > _MOST:
         yield Line("  ").add(f"… {len(report.problems) - _MOST:,} more (--json)", "note")
+
+
+def render_compact(made: Compacted, output: str) -> Iterator[Line]:
+    """Yield what the archive holds, and how much less it takes."""
+    sign, style = SIGNS["ok"]
+    times = made.log_bytes / max(made.archive_bytes, 1)
+    line = Line(f"{sign} {output}", style).add(
+        f"  {many(made.records, 'record')} in {many(len(made.files), 'file')}, read back and compared"
+    )
+    yield line
+    smaller = f", {times:.1f} times smaller" if times > 1 else ""  # of a few records it is not
+    yield Line("  ").add(f"{size(made.log_bytes)} of logs, {size(made.archive_bytes)} here{smaller}", "dim")
 
 
 def render_repair(report: RepairReport, log: str, *, dry_run: bool) -> Iterator[Line]:

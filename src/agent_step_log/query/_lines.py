@@ -9,12 +9,14 @@
     inside.step_key       what tells one number of a step from another
     inside.late.a.model   of what was taken over as `a` with a name of it: that name, checked only then
     inside.is_later_format  whether it is the header of a later format
+    inside.where(...)     WHERE, see `where`
     inside.typed          its columns, with names and numbers of the wrong type left out (`NAMES`, `NUMBERS`)
 
 The engine reads a name as text several times as fast as it gives it back as JSON. But then a string looks
 like the number or the list that is written with the same characters, and those are no names. So as long
 as nothing looks like that, names are read as text, and as long as they fit, numbers as DOUBLE. What does
 not ends the query (`Need.EXACT`), and from then on every key is read as JSON, which tells all apart.
+Of an archive all this was settled when it was made; where there are logs too, these are read as JSON.
 """
 
 # ruff: noqa: S608  Its SQL is made of names of its own.
@@ -25,6 +27,7 @@ import re
 from enum import StrEnum
 
 from agent_step_log._numbers import NUMERAL, WHOLE
+from agent_step_log.query._archive import archived_lines
 from agent_step_log.query._columns import KEYS, NAMES, NUMBERS, exactly
 
 __all__ = [
@@ -39,11 +42,13 @@ __all__ = [
     "STEP_KEY",
     "TYPED",
     "Need",
+    "Reading",
     "Unasked",
     "is_plain_text",
     "is_type",
     "late",
     "missing",
+    "where",
     "with_lines",
 ]
 
@@ -56,6 +61,7 @@ IS_LATER_FORMAT = "inside.is_later_format"
 
 _HEADS = ("run_id", "type")  # no record without these strings
 _LATE = re.compile(r"inside\.late\.(\w+\.)?(\w+)")
+_WHERE = re.compile(r"inside\.where\(([^\0]*)\0([^\0]*)\0\)")
 _QUOTED = re.compile(r'"(\w+)"')
 _WHOLE_DOUBLES = 2**53 - 1  # beyond it a DOUBLE may stand for several whole numbers
 
@@ -112,44 +118,78 @@ def late(name: str, of: str = "") -> str:
     return f"inside.late.{of}.{name}" if of else f"inside.late.{name}"
 
 
-def with_lines(sql: str, *, object_bytes: int, exact: bool) -> str:
+def where(wanted: str, checked: str) -> str:
+    """Return SQL that leaves of `LINES` the rows that are *wanted*, and records.
+
+    Args:
+        wanted: A condition, enough where every row is a record.
+        checked: One that looks at that too.
+    """
+    return f"inside.where({wanted}\0{checked}\0)"
+
+
+class Reading(StrEnum):
+    """How the lines are read."""
+
+    LEAN = "logs, names and numbers by their types"
+    EXACT = "logs, every key as JSON"
+    ARCHIVES = "archives"
+    BOTH = "logs, every key as JSON, and archives"
+
+
+def with_lines(sql: str, *, object_bytes: int, reading: Reading) -> str:
     """Return *sql* with a reading of the lines for `LINES`: of the keys it names in double quotes.
 
     With every fault an error: a line that is no JSON, and one with a key twice that is asked for.
     """
+    is_lean = reading is Reading.LEAN
+    sql = _WHERE.sub(r"WHERE \1" if reading is Reading.ARCHIVES else r"WHERE \2", sql)
     asked = set(_QUOTED.findall(sql.replace(STEP_KEY, '"step"')))
-    for name, value in (_EXACT_CHECKS if exact else _LEAN_CHECKS).items():
+    for name, value in _CHECKS[reading].items():
         sql = sql.replace(name, value)
     late_names = {name for _, name in _LATE.findall(sql)}
-    sql = _LATE.sub(lambda match: _late_name(match[2], match[1] or "", exact=exact), sql)
+    sql = _LATE.sub(lambda match: _late_name(match[2], match[1] or "", is_lean=is_lean), sql)
     words = {"run_id", "step", *_QUOTED.findall(sql)}
     keys = [key for key in KEYS if key in words]
-    types = ", ".join(f"{key}: '{'JSON' if exact else _lean_type(key)}'" for key in keys)
+    typed = "*"
+    if surely := ", ".join(
+        f'{_sure_name(key) if key in NAMES else _sure_number(key)} AS "{key}"'
+        for key in keys
+        if key in (NAMES | NUMBERS) & (asked - {*_HEADS, "ts", *late_names})
+    ):
+        typed = f"* REPLACE ({surely})" if is_lean else "*"
+    return sql.replace(TYPED, typed).replace(LINES, _read(keys, object_bytes, reading))
+
+
+def _read(keys: list[str], object_bytes: int, reading: Reading) -> str:
+    """Return SQL for the lines, with *keys* of them."""
+    if reading is Reading.ARCHIVES:
+        return archived_lines(keys)
+    types = ", ".join(f"{key}: '{_lean_type(key) if reading is Reading.LEAN else 'JSON'}'" for key in keys)
     lines = (
         "read_json(getvariable('_files'), "
         "format = 'newline_delimited', filename = '_file', hive_partitioning = false, "
         f"maximum_object_size = {object_bytes}, columns = {{{types}}})"
     )
-    narrow = [key for key in keys if key in NAMES or key in NUMBERS]
-    typed = "*"
-    if exact:
-        values = ", ".join(f'{_string(key) if key in _HEADS else exactly(key)} AS "{key}"' for key in narrow)
-        lines = f"(SELECT * REPLACE ({values}), {_STEP_TEXT} AS _step FROM {lines})"
-    elif surely := ", ".join(
-        f'{_sure_name(key) if key in NAMES else _sure_number(key)} AS "{key}"'
-        for key in narrow
-        if key in asked - {*_HEADS, "ts", *late_names}
-    ):
-        typed = f"* REPLACE ({surely})"
-    return sql.replace(TYPED, typed).replace(LINES, lines)
+    if reading is Reading.LEAN:
+        return lines
+    values = ", ".join(
+        f'{_string(key) if key in _HEADS else exactly(key)} AS "{key}"'
+        for key in keys
+        if key in NAMES or key in NUMBERS
+    )
+    lines = f"(SELECT * REPLACE ({values}), {_STEP_TEXT} AS _step FROM {lines})"
+    return (
+        f"(FROM {lines} UNION ALL BY NAME FROM {archived_lines(keys)})" if reading is Reading.BOTH else lines
+    )
 
 
 def _lean_type(key: str) -> str:
     return "VARCHAR" if key in NAMES else "DOUBLE" if key in NUMBERS else "JSON"
 
 
-def _late_name(name: str, of: str, *, exact: bool) -> str:
-    sql = f'"{name}"' if exact else _sure_name(name)
+def _late_name(name: str, of: str, *, is_lean: bool) -> str:
+    sql = _sure_name(name) if is_lean else f'"{name}"'
     return sql.replace(f'"{name}"', f"{of}{name}") if of else sql
 
 
@@ -231,4 +271,18 @@ _EXACT_CHECKS = {
     IS_STEP: '"_step" IS NOT NULL',
     STEP_KEY: '"_step"',
     IS_LATER_FORMAT: _IS_LATER_FORMAT,
+}
+_ARCHIVE_CHECKS = {  # it holds records, and nothing else
+    IS_RUN_ID: "true",
+    IS_TYPE: "true",
+    IS_PLAIN: "true",
+    IS_STEP: "true",
+    STEP_KEY: '"_step"',
+    IS_LATER_FORMAT: "false",
+}
+_CHECKS = {
+    Reading.LEAN: _LEAN_CHECKS,
+    Reading.EXACT: _EXACT_CHECKS,
+    Reading.ARCHIVES: _ARCHIVE_CHECKS,
+    Reading.BOTH: _EXACT_CHECKS,
 }

@@ -26,9 +26,10 @@ from agent_step_log._runs import SILENT_S
 from agent_step_log._sources import is_compressed, log_files
 from agent_step_log.errors import LogTooNewError, MissingExtraError
 from agent_step_log.query import _views
+from agent_step_log.query._archive import archive_files, check_archive, is_archived
 from agent_step_log.query._columns import VIEWS
 from agent_step_log.query._copies import Examined, examine
-from agent_step_log.query._lines import Need, with_lines
+from agent_step_log.query._lines import Need, Reading, with_lines
 from agent_step_log.query._live import this_machine
 from agent_step_log.query._queries import checked, explained
 from agent_step_log.query._result import Result
@@ -77,7 +78,8 @@ def open_logs(
     """Open logs for questions in SQL; see `Logs`.
 
     Args:
-        source: A file, directory or pattern, ``.gz`` and ``.zst`` too; or several of them.
+        source: A file, directory or pattern, ``.gz`` and ``.zst`` too; an archive that `compact` made; or
+            several of them.
         outside: Whether SQL may read and write files, load extensions and use the network. Default: it sees
             the logs and nothing else.
         memory_mb: What the engine may hold, in megabytes; more goes to disk. Default: 80 % of
@@ -121,7 +123,7 @@ class Logs:
         try:
             _require_duckdb()
             self._look()
-            if len(self._files) == 1:
+            if len(self._files) == 1 and not self._archived():
                 _begin_reading(next(iter(self._files)))
         except BaseException:
             self._folder.cleanup()
@@ -170,8 +172,8 @@ class Logs:
         with self._lock:
             self._look()
             found: list[Damage] = []
-            for path, identity in self._files.items():
-                known = self._examined.get(path)
+            for path in self._logs():
+                identity, known = self._files[path], self._examined.get(path)
                 if known is None or known[0] != identity:
                     known = self._examined[path] = identity, examine(path)
                 found += known[1].damage
@@ -201,7 +203,7 @@ class Logs:
         """Look which files there are, and forget what is known of those that have changed."""
         files: dict[Path, _Identity] = {}
         for source in self._sources:
-            for path in log_files(source):
+            for path in archive_files(source) or log_files(source):
                 status = path.stat()
                 identity = _Identity((status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns)
                 files[Path(os.path.abspath(path))] = identity  # noqa: PTH100  not resolve(): links stay links
@@ -214,6 +216,17 @@ class Logs:
         self._is_exact = False
         for path in [path for path, copy in self._copies.items() if files.get(path) != copy.identity]:
             self._copies.pop(path).path.unlink(missing_ok=True)
+
+    def _logs(self) -> list[Path]:
+        return [path for path in self._files if not is_archived(path)]
+
+    def _archived(self) -> list[Path]:
+        return [path for path in self._files if is_archived(path)]
+
+    def _reading(self) -> Reading:
+        if not self._archived():
+            return Reading.EXACT if self._is_exact else Reading.LEAN
+        return Reading.BOTH if self._logs() else Reading.ARCHIVES
 
     def _copy(self, path: Path, *, anew: bool) -> None:
         """Have a copy stand in for *path* from now on."""
@@ -233,8 +246,8 @@ class Logs:
     def _link(self, path: Path) -> None:
         """Have a link of a plain name stand in for *path*."""
         self._copy_count += 1
-        ending = "".join(path.suffixes[-1:]) if is_compressed(path) else ""
-        place = Path(self._folder.name) / f"{self._copy_count}.jsonl{ending}"
+        ending = path.suffix if is_compressed(path) or is_archived(path) else ".jsonl"
+        place = Path(self._folder.name) / f"{self._copy_count}{ending}"
         place.symlink_to(path)
         self._copies[path] = _Copy(self._files[path], place, [], False)
 
@@ -329,7 +342,9 @@ class Logs:
             if need in met and need not in self._filled:
                 statements += filling
         for statement in statements:
-            connection.execute(with_lines(statement, object_bytes=self._object_bytes, exact=self._is_exact))
+            connection.execute(
+                with_lines(statement, object_bytes=self._object_bytes, reading=self._reading())
+            )
         self._filled |= met & {Need.OPEN, Need.HEADERS}
         return connection
 
@@ -338,6 +353,8 @@ class Logs:
 
         engine = duckdb.connect()
         self._filled = set()
+        if archived := self._archived():
+            check_archive({path: self._place(path) for path in archived}, engine)
         engine.execute(f"SET temp_directory = {_text(self._folder.name)}")
         # Names in a query are views, never variables of the caller.
         engine.execute("SET python_enable_replacements = false")
@@ -359,20 +376,19 @@ class Logs:
         read = ", ".join(_text(place) for place, _ in places)
         originals = ", ".join(f"{_text(place)}: {_text(path)}" for place, path in places if place != path)
         connection.execute(f"SET VARIABLE _files = [{read}]::VARCHAR[]")
+        archives = ", ".join(_text(self._place(path)) for path in self._archived())
+        connection.execute(f"SET VARIABLE _archives = [{archives}]::VARCHAR[]")
         connection.execute(f"SET VARIABLE _originals = MAP {{{originals}}}::MAP(VARCHAR, VARCHAR)")
 
     def _places(self) -> tuple[tuple[str, str], ...]:
         """Return what the engine is to read, each with the file it stands for."""
-        for path in self._files:
-            if path not in self._copies and not _is_plain(path):
-                self._link(path)
-        return tuple(
-            (
-                str(self._copies[path].path if path in self._copies else path),
-                os.fsencode(path).decode(errors="replace"),
-            )
-            for path in self._files
-        )
+        return tuple((self._place(path), os.fsencode(path).decode(errors="replace")) for path in self._logs())
+
+    def _place(self, path: Path) -> str:
+        """Return the name by which the engine is to find *path*, or what stands in for it."""
+        if path not in self._copies and not _is_plain(path):
+            self._link(path)
+        return str(self._copies[path].path if path in self._copies else path)
 
     def _named(self, text: str) -> Path | None:
         """Return the file of ours that an error of the engine names."""
@@ -406,7 +422,7 @@ class Logs:
 
     def _copy_later_formats(self) -> None:
         # What has been copied ends before the later format.
-        left = [path for path in self._files if path not in self._copies]
+        left = [path for path in self._logs() if path not in self._copies]
         for path in self._told_by(_views.later_formats(), otherwise=left):
             self._copy(path, anew=False)
 
@@ -417,7 +433,7 @@ class Logs:
         assert self._engine is not None  # it has been asked
         connection = self._engine.cursor()
         self._set_files(connection)
-        files = {place: path for path, (place, _) in zip(self._files, self._places(), strict=True)}
+        files = {place: path for path, (place, _) in zip(self._logs(), self._places(), strict=True)}
         try:
             return [files[place] for (place,) in connection.execute(statement).fetchall() if place in files]
         except duckdb.Error:

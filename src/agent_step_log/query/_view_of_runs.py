@@ -29,6 +29,7 @@ from agent_step_log.query._lines import (
     is_type,
     late,
     missing,
+    where,
 )
 from agent_step_log.query._zone import day_of
 
@@ -233,12 +234,13 @@ def _fields(struct: str, keys: list[str]) -> str:
 
 def _records_by_kind() -> str:
     """Return SQL for every record whose `run_id` is a text or looks like one, with its kind and its `ts`."""
-    return (
-        f'SELECT {TYPED}, "ts" AS _ts FROM (SELECT *, {_KIND} AS _kind FROM {LINES}) '
-        f"WHERE CASE WHEN _kind = 0 AND {IS_PLAIN} THEN true "
+    checked = (
+        f"CASE WHEN _kind = 0 AND {IS_PLAIN} THEN true "
         f"WHEN {IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
         f'WHEN _kind IS NOT NULL AND "run_id" IS NOT NULL THEN {IS_STEP} AND isfinite("ts") ELSE false END'
     )
+    lines = f"SELECT *, {_KIND} AS _kind FROM {LINES}"
+    return f'SELECT {TYPED}, "ts" AS _ts FROM ({lines}) {where("true", checked)}'
 
 
 def _typed_of(struct: str, key: str) -> str:

@@ -33,6 +33,7 @@ from agent_step_log.query._lines import (
     is_plain_text,
     is_type,
     missing,
+    where,
 )
 from agent_step_log.query._view_of_runs import view_of_runs
 from agent_step_log.query._zone import day_of
@@ -62,12 +63,12 @@ def _lines(condition: str, taken: str = "*", *, any_type: bool = True) -> str:
     # record is, and soon seen to be; the rest is looked at closely.
     is_plain = f"{is_plain_text('type')} AND \"type\" <> 'run_start' AND " if any_type else ""
     is_record = f"{IS_TYPE} AND {_IS_RECORD}" if any_type else _IS_RECORD
-    return (
-        f"SELECT {taken} FROM (SELECT {TYPED} FROM {LINES} "
-        f"WHERE CASE WHEN {is_plain}({condition}) AND {_IS_PLAIN_RECORD} THEN true "
+    checked = (
+        f"CASE WHEN {is_plain}({condition}) AND {_IS_PLAIN_RECORD} THEN true "
         f"WHEN {IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
-        f"WHEN {condition} THEN {is_record} ELSE false END)"
+        f"WHEN {condition} THEN {is_record} ELSE false END"
     )
+    return f"SELECT {taken} FROM (SELECT {TYPED} FROM {LINES} {where(condition, checked)})"
 
 
 def later_formats() -> str:
