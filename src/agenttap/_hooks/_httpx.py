@@ -155,8 +155,33 @@ def _connects(transport: Any) -> bool:
     return True
 
 
-def _socket_of(transport: Any, stream: Any) -> Any:
-    """Return the socket of *transport* that *stream*, the body of a request, goes through; None: not known.
+def _await_answer(capture: Capture, transport: Any, stream: Any) -> None:
+    """Have the request written down while the answer is waited for.
+
+    Args:
+        capture: Of a request that has left, as good as.
+        transport: That it was given to; None: another is in between.
+        stream: Its body.
+    """
+    network: Any = None if transport is None else _network_of(transport, stream)
+    try:
+        attributes, read, sock = vars(network), network.read, network.get_extra_info("socket")
+        if "read" in attributes:
+            raise TypeError(network)
+
+        def first_read(*args: Any, **kwargs: Any) -> Any:
+            # Not before: what the client makes ready while the server is at work costs nothing.
+            attributes.pop("read", None)
+            sent(capture, sock)
+            return read(*args, **kwargs)
+
+        attributes["read"] = first_read
+    except Exception:  # noqa: BLE001  a network of another kind
+        sent(capture, None)
+
+
+def _network_of(transport: Any, stream: Any) -> Any:
+    """Return what *stream*, the body of a request, goes through; None: not known.
 
     HTTP/1.1 only: in HTTP/2 the end of a body, and much besides, is sent and answered on its own.
     """
@@ -165,7 +190,7 @@ def _socket_of(transport: Any, stream: Any) -> Any:
             if one.request.stream is stream:
                 connection = one.connection._connection
                 if type(connection).__name__ == "HTTP11Connection":
-                    return connection._network_stream.get_extra_info("socket")
+                    return connection._network_stream
     except Exception:  # noqa: BLE001  a transport of another kind
         return None
     return None
@@ -192,7 +217,7 @@ class Tees:
                 # Asked for more: what there was is on its way. The end of a streamed body is
                 # announced only after this, so there it waits for the response.
                 if not is_streamed:
-                    sent(capture, None if self._transport is None else _socket_of(self._transport, self))
+                    _await_answer(capture, self._transport, self)
 
             def close(self) -> None:
                 self._stream.close()

@@ -193,9 +193,9 @@ def _await_response(conn: Any, capture: Capture, incomplete: type, sock: Any) ->
 
     def getresponse(*args: Any, **kwargs: Any) -> Any:
         # The last byte of the request has left, and the server is at work.
-        sent(capture, sock)
         made = getattr(conn, "response_class", None)
         if made is None:
+            sent(capture, sock)
             return original(*args, **kwargs)
 
         def make(*args: Any, **kwargs: Any) -> Any:
@@ -205,6 +205,8 @@ def _await_response(conn: Any, capture: Capture, incomplete: type, sock: Any) ->
                     _Read(capture, incomplete).attach(response)
                 except Exception as error:  # noqa: BLE001
                     capture.recorder.failed(error)
+                # Not before: what the client makes ready while the server is at work costs nothing.
+                sent(capture, sock)
             return response
 
         conn.response_class = make

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -119,6 +120,35 @@ class TestWhenTheRequestIsTaken:
             read([url, url], lambda: None)
 
         assert [kept.told for kept in tap.exchanges] == [["begun", "sent", "ended"]] * 2
+
+    @pytest.mark.parametrize(
+        ("read", "owner", "name"),
+        [
+            (read_httpx2, "httpcore2._sync.http11.HTTP11Connection", "_receive_response_headers"),
+            (read_urllib3, "http.client.HTTPResponse", "__init__"),
+        ],
+    )
+    def test_when_the_client_has_made_ready_for_the_answer(
+        self, server: RawServer, read: Any, owner: str, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What a client does while the server is at work would else be done when the answer is there."""
+        order: list[str] = []
+
+        def noting(original: Any, what: str) -> Any:
+            def noted(*args: Any, **kwargs: Any) -> Any:
+                order.append(what)
+                return original(*args, **kwargs)
+
+            return noted
+
+        client = resolve_name(owner)
+        monkeypatch.setattr(client, name, noting(getattr(client, name), "made ready"))
+        monkeypatch.setattr(_waiting, "_is_readable", noting(_waiting._is_readable, "waited"))
+        url = server.on("/", plain(b"{}"))
+        with KeepingTap():
+            read([url, url], lambda: None)
+
+        assert order[-2:] == ["made ready", "waited"]
 
     @pytest.mark.parametrize("read", [read_httpx2, read_httpx2_async, read_urllib3])
     def test_before_the_second_chunk_is_waited_for(
