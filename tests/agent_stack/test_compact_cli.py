@@ -23,7 +23,7 @@ class TestCompact:
         told = cli("compact", logs, "-o", tmp_path / "archive", "--json").json()
 
         assert told["output"] == str(tmp_path / "archive")
-        assert sorted(told["files"]) == sorted(map(str, (tmp_path / "archive").glob("*/*")))
+        assert sorted(told["files"]) == sorted(map(str, (tmp_path / "archive").glob("*/*.parquet")))
         assert told["archive_bytes"] == sum(p.stat().st_size for p in (tmp_path / "archive").glob("*/*"))
         assert told["records"] == len(cli("sql", "FROM records", logs, "--json").json_lines())
 

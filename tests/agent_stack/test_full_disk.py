@@ -75,6 +75,14 @@ class TestCommands:
         assert any(sentence.startswith(f"agent-step-log: {disk}: {why}, for an un") for why in NO_ROOM)
         assert sentence.endswith("; TMPDIR names another place.")
 
+    def test_an_archive_that_does_not_fit_is_not_there(self, tmp_path: Path, disk: Path) -> None:
+        log = tmp_path / "run.jsonl"
+        log.write_bytes(lines())
+
+        sentence = on_full_disk(disk, "compact", str(log), "-o", "PLACE/archive")
+
+        assert sentence in [f"agent-step-log: {disk}/archive: {why}." for why in NO_ROOM]
+
     @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
     def test_rows_that_do_not_fit_leave_no_file(self, tmp_path: Path, disk: Path, name: str) -> None:
         log = tmp_path / "run.jsonl"

@@ -1,6 +1,8 @@
 """The archive: the records of logs as Parquet, in columns typed as those of the views.
 
     day=2026-11-27/0001-0.parquet    the records of one day (UTC), of one part of what was compacted
+    day=2026-11-27/0001-0.edges      of these, also in Parquet, the headers and ends of runs, and the first
+                                     and last record of each: all that how a run went can be told from
 
 A column to each key of `KEYS`, of its type; JSON stands as text, as not every reader of Parquet knows a type
 for it. Then ``path``, the log a record was in, and ``record``, the whole of a record the columns do not tell
@@ -26,7 +28,18 @@ if TYPE_CHECKING:
 
     from agent_step_log._reader import Source
 
-__all__ = ["COLUMNS", "MARK", "VERSION", "archive_files", "archived_lines", "check_archive", "is_archived"]
+__all__ = [
+    "COLUMNS",
+    "EDGES",
+    "EDGES_SUFFIX",
+    "MARK",
+    "VERSION",
+    "archive_files",
+    "archived_lines",
+    "check_archive",
+    "edge_files",
+    "is_archived",
+]
 
 #: Of the key-value metadata of each file, and what it says.
 MARK, VERSION = "agent-step-log-archive", 1
@@ -35,7 +48,13 @@ COLUMNS = {key: "VARCHAR" if type_of(key) == "JSON" else type_of(key) for key in
     "path": "VARCHAR",
     "record": "VARCHAR",
 }
-_SUFFIX = ".parquet"
+#: The columns of edges.
+EDGES = (
+    *("run_id", "step", "type", "ts", "writer", "agent", "agent_version", "task_type", "environment"),
+    *("metadata", "parent_run_id", "parent_step", "forked_from", "process"),
+    *("status", "error", "error_type", "error_frames", "path"),
+)
+_SUFFIX, EDGES_SUFFIX = ".parquet", ".edges"
 
 
 def is_archived(path: Path) -> bool:
@@ -57,6 +76,19 @@ def archive_files(source: Source) -> list[Path]:
     if path.exists():
         return [path]
     return [Path(each) for each in sorted(glob.glob(os.fspath(source), recursive=True))]  # noqa: PTH207
+
+
+def edge_files(source: Source, files: list[Path]) -> list[Path]:
+    """Return the edges of the archive *source*, whose files are *files*: all of theirs, or none.
+
+    Whoever throws a day away throws away its edges, but a file may be added or taken by hand.
+    """
+    edges = sorted(Path(source).glob(f"day=*/*{EDGES_SUFFIX}"))
+    return edges if {_part_of(path) for path in edges} == {_part_of(path) for path in files} else []
+
+
+def _part_of(path: Path) -> tuple[Path, str]:
+    return path.parent, path.name.partition("-")[0]
 
 
 def check_archive(files: Mapping[Path, str], connection: duckdb.DuckDBPyConnection) -> None:
@@ -99,16 +131,20 @@ def _versions(files: Mapping[Path, str], connection: duckdb.DuckDBPyConnection) 
         raise LogFormatError(next(iter(files)), "is no Parquet file, or not a whole one") from None
 
 
-def archived_lines(keys: list[str]) -> str:
-    """Return SQL for *keys* of every record of the archives, with ``_step`` and ``_file`` besides.
+def archived_lines(keys: list[str], *, is_of_edges: bool = False) -> str:
+    """Return SQL for *keys* of every record of the archives, or of edges, with ``_file`` besides.
 
     Names and numbers by their types, and the rest as JSON, as views find them in a log.
     """
     taken = ", ".join(f'{_as_in_a_log(key)} AS "{key}"' for key in keys)
-    return (
-        f"(SELECT {taken}, coalesce(\"step\"::VARCHAR, json_extract(record, '$.step')::VARCHAR) AS _step, "
-        "path AS _file FROM read_parquet(getvariable('_archives'), hive_partitioning = false))"
-    )
+    if is_of_edges:
+        return f"(SELECT {taken}, path AS _file FROM {_parquet('_edges')})"
+    step = "coalesce(\"step\"::VARCHAR, json_extract(record, '$.step')::VARCHAR)"
+    return f"(SELECT {taken}, {step} AS _step, path AS _file FROM {_parquet('_archives')})"
+
+
+def _parquet(variable: str) -> str:
+    return f"read_parquet(getvariable('{variable}'), hive_partitioning = false)"
 
 
 def _as_in_a_log(key: str) -> str:

@@ -121,7 +121,8 @@ def exactly(key: str) -> str:
     match KEYS[key]:
         case "text":
             # By its first byte; a list of them takes the engine longer to plan than a small log to read.
-            digits = f"CASE WHEN contains({raw}, 'e') THEN CAST({raw} AS DOUBLE)::VARCHAR ELSE {raw} END"
+            is_whole = f"NOT contains({raw}, 'e') AND NOT contains({raw}, '.')"
+            digits = f"CASE WHEN {is_whole} THEN {raw} ELSE CAST({raw} AS DOUBLE)::VARCHAR END"
             number = f"WHEN {raw} >= '-' AND {raw} < ':' THEN {digits}"
             return f"CASE WHEN starts_with({raw}, '\"') THEN json_extract_string(\"{key}\", '$') {number} END"
         case "int":

@@ -16,13 +16,13 @@ import errno
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from agent_step_log._reader import read_records
 from agent_step_log.errors import MissingExtraError
-from agent_step_log.query._archive import COLUMNS, MARK, VERSION
+from agent_step_log.query._archive import COLUMNS, EDGES, EDGES_SUFFIX, MARK, VERSION
 from agent_step_log.query._columns import KEYS, NUMBERS, type_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Compacted", "compact"]
 
 _PART_BYTES = 64 * 1024 * 1024
-_LARGEST_LINE = 2**31 - 1
+_OBJECT_BYTES = 16 * 1024 * 1024  # the engine's buffers are a multiple of it: no larger than need be
 _WHOLE_DOUBLES = 2**53 - 1  # beyond it a DOUBLE may stand for several whole numbers
 _TYPES = {
     "text": (str,),
@@ -62,7 +62,7 @@ class Compacted(NamedTuple):
         records: How many the archive holds.
         log_bytes: What they took in the logs, decompressed.
         archive_bytes: What the archive takes.
-        files: Its files, sorted.
+        files: Those of its files that hold them, sorted.
     """
 
     records: int
@@ -97,7 +97,7 @@ def compact(
         raise FileExistsError(
             errno.EEXIST, "there is something here already; name a new directory", str(directory)
         )
-    engine = _engine()
+    _require_duckdb()
     sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     directory.parent.mkdir(parents=True, exist_ok=True)
     # Only its user may enter it: it holds what the logs hold.
@@ -105,44 +105,53 @@ def compact(
         work = Path(place)
         made = work / "archive"
         made.mkdir(mode=0o700)
-        records = log_bytes = 0
-        for number, (part, count, size) in enumerate(_parts(sources, work, on_damage), 1):
-            _write(engine, part, made, number)
-            records, log_bytes = records + count, log_bytes + size
-        files = sorted(made.glob("day=*/*.parquet"))
-        for path in files:
+        try:
+            records, log_bytes = _write_parts(sources, work, made, on_damage)
+        except OSError as error:
+            if error.filename is None:  # a write that fails does not say where
+                raise OSError(error.errno, error.strerror, str(directory)) from error
+            raise
+        archive_bytes = 0
+        for path in made.glob("day=*/*"):
             path.chmod(0o600)
-        archive_bytes = sum(path.stat().st_size for path in files)
+            archive_bytes += path.stat().st_size
+        files = sorted(made.glob("day=*/*.parquet"))
         made.rename(directory)
     return Compacted(
         records, log_bytes, archive_bytes, [directory / path.relative_to(made) for path in files]
     )
 
 
-def _engine() -> duckdb.DuckDBPyConnection:
+def _require_duckdb() -> None:
     try:
-        import duckdb
+        import duckdb  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name != "duckdb":
             raise
         message = "An archive needs 'duckdb': pip install 'agent-step-log[query]'"
         raise MissingExtraError(message) from None
-    return duckdb.connect()
 
 
 # -- lines -----------------------------------------------------------------------
 
 
-def _parts(sources: list[Source], work: Path, on_damage: OnDamage | None) -> Iterator[tuple[Path, int, int]]:
-    """Yield files of lines for the engine, each with the count and the bytes of its records."""
-    part = work / "lines"  # not the name of a log: after a kill nobody is to read it as one
+class _Part(NamedTuple):
+    """A file of lines for the engine: how many, their bytes in the logs, and those of the longest."""
+
+    path: Path
+    records: int
+    bytes: int
+    longest: int
+
+
+def _parts(sources: list[Source], work: Path, on_damage: OnDamage | None) -> Iterator[_Part]:
+    path = work / "lines"  # not the name of a log: after a kill nobody is to read it as one
     records = _records(sources, on_damage)
     while True:
-        with part.open("wb") as file:
-            count, size = _fill(file, records)
-        if not count:
+        part = _filled(path, records)
+        if not part.records:
             return
-        yield part, count, size
+        yield part
 
 
 def _records(sources: list[Source], on_damage: OnDamage | None) -> Iterator[tuple[Path, Record]]:
@@ -150,19 +159,21 @@ def _records(sources: list[Source], on_damage: OnDamage | None) -> Iterator[tupl
         yield from read_records(source, on_damage=on_damage)
 
 
-def _fill(file: IO[bytes], records: Iterator[tuple[Path, Record]]) -> tuple[int, int]:
-    count = size = 0
+def _filled(place: Path, records: Iterator[tuple[Path, Record]]) -> _Part:
+    count = size = longest = 0
     last, tail = None, b""
-    for path, record in records:
-        if path is not last:
-            last, tail = path, b"," + _encode({"path": os.path.abspath(path)})[1:] + b"\n"  # noqa: PTH100
-        line = _line(record)
-        file.write(line[:-1])
-        file.write(tail)
-        count, size = count + 1, size + len(record.line) + 1
-        if size >= _PART_BYTES:
-            break
-    return count, size
+    with place.open("wb") as file:
+        for path, record in records:
+            if path is not last:
+                name = os.fsencode(os.path.abspath(path)).decode(errors="replace")  # noqa: PTH100
+                last, tail = path, b"," + _encode({"path": name})[1:] + b"\n"
+            line = _line(record)
+            file.write(line[:-1])
+            file.write(tail)
+            count, size, longest = count + 1, size + len(record.line) + 1, max(longest, len(line) + len(tail))
+            if size >= _PART_BYTES:
+                break
+    return _Part(place, count, size, longest)
 
 
 def _line(record: Record) -> bytes:
@@ -206,7 +217,26 @@ def _is_told(keys: dict[str, Any]) -> bool:
 # -- the engine --------------------------------------------------------------------
 
 
-def _write(engine: duckdb.DuckDBPyConnection, part: Path, made: Path, number: int) -> None:
+def _write_parts(
+    sources: list[Source], work: Path, made: Path, on_damage: OnDamage | None
+) -> tuple[int, int]:
+    """Write all there is, and return how many records, and their bytes in the logs."""
+    import duckdb
+
+    records = log_bytes = 0
+    with duckdb.connect() as engine:
+        engine.execute(f"SET temp_directory = {_text(str(work / 'spilt'))}")
+        for number, part in enumerate(_parts(sources, work, on_damage), 1):
+            try:
+                _write(engine, part, made, number)
+            except duckdb.IOException as error:
+                code = errno.ENOSPC if os.strerror(errno.ENOSPC) in str(error) else errno.EIO
+                raise OSError(code, os.strerror(code)) from error
+            records, log_bytes = records + part.records, log_bytes + part.bytes
+    return records, log_bytes
+
+
+def _write(engine: duckdb.DuckDBPyConnection, part: _Part, made: Path, number: int) -> None:
     """Add the lines of *part* to the archive at *made*, and compare."""
     import duckdb
 
@@ -216,30 +246,40 @@ def _write(engine: duckdb.DuckDBPyConnection, part: Path, made: Path, number: in
     except duckdb.InvalidInputException as error:
         if "duplicate key" not in str(error):
             raise
-        _encode_anew(part)
+        _encode_anew(part.path)
         engine.execute(lines)
-    engine.execute(
-        f"COPY (SELECT *, {_DAY} AS day FROM part) TO {_text(str(made))} (FORMAT parquet, COMPRESSION zstd, "
-        f"PARTITION_BY (day), FILENAME_PATTERN '{number:04d}-{{i}}', OVERWRITE_OR_IGNORE, "
-        f"KV_METADATA {{'{MARK}': '{VERSION}'}})"
-    )
-    written = f"read_parquet({_text(f'{made}/day=*/{number:04d}-*.parquet')}, hive_partitioning = false)"
-    if _sum(engine, "part") != _sum(engine, written):
-        raise OSError(errno.EIO, "what was read back is not what was written", str(made))
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW edges AS {_EDGES}")
+    for table, names, suffix in (("part", [*COLUMNS], ".parquet"), ("edges", [*EDGES], EDGES_SUFFIX)):
+        engine.execute(
+            f"COPY (SELECT {_quoted(names)}, {_DAY} AS day FROM {table}) TO {_text(str(made))} "
+            f"(FORMAT parquet, COMPRESSION zstd, PARTITION_BY (day), FILENAME_PATTERN '{number:04d}-{{i}}', "
+            f"FILE_EXTENSION '{suffix[1:]}', OVERWRITE_OR_IGNORE, KV_METADATA {{'{MARK}': '{VERSION}'}})"
+        )
+        files = _text(f"{made}/day=*/{number:04d}-*{suffix}")
+        written = f"read_parquet({files}, hive_partitioning = false)"
+        if _sum(engine, names, table) != _sum(engine, names, written):
+            raise OSError(errno.EIO, "what was read back is not what was written")
 
 
 _DAY = (
     "CASE WHEN ts BETWEEN -6e10 AND 2.5e11 "
     "THEN strftime(make_timestamp(CAST(ts * 1e6 AS BIGINT)), '%Y-%m-%d') ELSE 'unknown' END"
 )
+# Of each run, and day of it.
+_EDGES = (
+    "SELECT part.* FROM part "
+    f"JOIN (SELECT run_id, {_DAY} AS day, min(ts) AS first, max(ts) AS last FROM part GROUP BY ALL) each "
+    f"ON part.run_id = each.run_id AND {_DAY} = each.day "
+    "WHERE type IN ('run_start', 'run_end') OR ts = first OR ts = last"
+)
 
 
-def _as_columns(part: Path) -> str:
+def _as_columns(part: _Part) -> str:
     types = ", ".join(f"\"{key}\": '{_read_as(key)}'" for key in COLUMNS)
     taken = ", ".join(f'"{key}"::{type_} AS "{key}"' for key, type_ in COLUMNS.items())
     return (
-        f"SELECT {taken} FROM read_json({_text(str(part))}, format = 'newline_delimited', "
-        f"maximum_object_size = {_LARGEST_LINE}, columns = {{{types}}})"
+        f"SELECT {taken} FROM read_json({_text(str(part.path))}, format = 'newline_delimited', "
+        f"maximum_object_size = {max(_OBJECT_BYTES, 2 * part.longest)}, columns = {{{types}}})"
     )
 
 
@@ -256,12 +296,12 @@ def _encode_anew(part: Path) -> None:
     anew.replace(part)
 
 
-def _sum(engine: duckdb.DuckDBPyConnection, rows: str) -> Any:
-    return engine.execute(f"SELECT count(*), sum(hash({_names()})::HUGEINT) FROM {rows}").fetchone()
+def _sum(engine: duckdb.DuckDBPyConnection, names: list[str], rows: str) -> Any:
+    return engine.execute(f"SELECT count(*), sum(hash({_quoted(names)})::HUGEINT) FROM {rows}").fetchone()
 
 
-def _names() -> str:
-    return ", ".join(f'"{key}"' for key in COLUMNS)
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _text(value: str) -> str:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from threading import Lock
 from time import time
@@ -26,13 +27,14 @@ from agent_step_log._runs import SILENT_S
 from agent_step_log._sources import is_compressed, log_files
 from agent_step_log.errors import LogTooNewError, MissingExtraError
 from agent_step_log.query import _views
-from agent_step_log.query._archive import archive_files, check_archive, is_archived
+from agent_step_log.query._archive import archive_files, check_archive, edge_files, is_archived
 from agent_step_log.query._columns import VIEWS
 from agent_step_log.query._copies import Examined, examine
 from agent_step_log.query._lines import Need, Reading, with_lines
 from agent_step_log.query._live import this_machine
 from agent_step_log.query._queries import checked, explained
 from agent_step_log.query._result import Result
+from agent_step_log.query.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,6 +115,7 @@ class Logs:
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._folder = TemporaryDirectory(prefix="agent-step-log-")
         self._files: dict[Path, _Identity] = {}
+        self._edges: list[Path] = []  # of the archives, where there is nothing else
         self._copies: dict[Path, _Copy] = {}
         self._examined: dict[Path, tuple[_Identity, Examined]] = {}
         self._object_bytes = _OBJECT_BYTES
@@ -202,8 +205,12 @@ class Logs:
     def _look(self) -> None:
         """Look which files there are, and forget what is known of those that have changed."""
         files: dict[Path, _Identity] = {}
+        edges: list[Path] | None = []
         for source in self._sources:
-            for path in archive_files(source) or log_files(source):
+            archived = archive_files(source)
+            found = edge_files(source, archived)
+            edges = None if edges is None or not found or not all(map(_is_plain, found)) else edges + found
+            for path in archived or log_files(source):
                 status = path.stat()
                 identity = _Identity((status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns)
                 files[Path(os.path.abspath(path))] = identity  # noqa: PTH100  not resolve(): links stay links
@@ -212,6 +219,7 @@ class Logs:
         if files.keys() != self._files.keys():
             self._engine = None  # what it may read was settled when it was made
         self._files = files
+        self._edges = edges or []
         self._filled = set()
         self._is_exact = False
         for path in [path for path, copy in self._copies.items() if files.get(path) != copy.identity]:
@@ -244,11 +252,14 @@ class Logs:
         self._copies[path] = _Copy(identity, place, examined.damage, anew)
 
     def _link(self, path: Path) -> None:
-        """Have a link of a plain name stand in for *path*."""
+        """Have a plain name stand in for *path*: a link, or a copy where the engine could not follow."""
         self._copy_count += 1
         ending = path.suffix if is_compressed(path) or is_archived(path) else ".jsonl"
         place = Path(self._folder.name) / f"{self._copy_count}{ending}"
-        place.symlink_to(path)
+        if _is_text(path):
+            place.symlink_to(path)
+        else:
+            copyfile(path, place)
         self._copies[path] = _Copy(self._files[path], place, [], False)
 
     # -- the engine ------------------------------------------------------------
@@ -274,6 +285,12 @@ class Logs:
                 names = list(VIEWS)
             except duckdb.Error as error:
                 self._mend(error, met, query)
+            except UnicodeDecodeError:
+                # The engine tells of a value that is no number, and cuts it inside a character.
+                if self._is_exact:
+                    raise QueryError("A text in the logs cannot be converted as the query has it") from None
+                self._is_exact = True
+                self._filled = set()
             else:
                 return Result(connection)
 
@@ -335,15 +352,19 @@ class Logs:
         connection = self._engine.cursor()
         self._set_files(connection)
         wanted = None if Need.COLUMNS in met else words
-        statements = [_views.view(name, met, SILENT_S, wanted) for name in names]
-        if Need.MACHINE in met:
-            statements += _machine()
-        for need, filling in ((Need.OPEN, _views.open_table()), (Need.HEADERS, _views.headers_table())):
+        statements = [*_machine()] if Need.MACHINE in met else []
+        for need, table in ((Need.OPEN, _views.open_table), (Need.HEADERS, _views.headers_table)):
             if need in met and need not in self._filled:
-                statements += filling
+                statements += table()
+        statements += [_views.view(name, met, SILENT_S, wanted) for name in names]
         for statement in statements:
             connection.execute(
-                with_lines(statement, object_bytes=self._object_bytes, reading=self._reading())
+                with_lines(
+                    statement,
+                    object_bytes=self._object_bytes,
+                    reading=self._reading(),
+                    has_edges=bool(self._edges),
+                )
             )
         self._filled |= met & {Need.OPEN, Need.HEADERS}
         return connection
@@ -360,14 +381,11 @@ class Logs:
         engine.execute("SET python_enable_replacements = false")
         if self._memory_mb is not None:
             engine.execute(f"SET memory_limit = '{self._memory_mb}MB'")
-        for statement in _views.tables():
-            engine.execute(statement)
         if not self._outside:
-            files = ", ".join(_text(str(path)) for path in self._files if _is_text(path))
+            files = ", ".join(_text(str(path)) for path in [*self._files, *self._edges] if _is_text(path))
             engine.execute(f"SET allowed_paths = [{files}]")
             engine.execute(f"SET allowed_directories = [{_text(self._folder.name)}]")
-            for setting in _SHUT:
-                engine.execute(f"SET {setting}")
+            engine.execute("; ".join(f"SET {setting}" for setting in _SHUT))
         return engine
 
     def _set_files(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -377,7 +395,9 @@ class Logs:
         originals = ", ".join(f"{_text(place)}: {_text(path)}" for place, path in places if place != path)
         connection.execute(f"SET VARIABLE _files = [{read}]::VARCHAR[]")
         archives = ", ".join(_text(self._place(path)) for path in self._archived())
+        edges = ", ".join(_text(os.path.abspath(path)) for path in self._edges)  # noqa: PTH100
         connection.execute(f"SET VARIABLE _archives = [{archives}]::VARCHAR[]")
+        connection.execute(f"SET VARIABLE _edges = [{edges}]::VARCHAR[]")
         connection.execute(f"SET VARIABLE _originals = MAP {{{originals}}}::MAP(VARCHAR, VARCHAR)")
 
     def _places(self) -> tuple[tuple[str, str], ...]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from agent_step_log.limits import MAX_TOKENS
 from agent_step_log.query._columns import NAMES, VIEWS, typed
 from agent_step_log.query._lines import (
+    EDGES,
     IS_LATER_FORMAT,
     IS_PLAIN,
     IS_RUN_ID,
@@ -107,7 +108,7 @@ def view_of_runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> st
         "status": _status(silent_s, met),
         "duration_ms": "CASE WHEN isfinite(ended_at - started_at) "
         "THEN round((ended_at - started_at) * 1000) ELSE 0 END",
-        "steps": "CAST(begun_steps AS BIGINT) + coalesce(open_steps, 0)",
+        "steps": "CAST(begun_steps AS BIGINT)" + (" + coalesce(open_steps, 0)" if Need.OPEN in met else ""),
         "total_tokens": "TRY_CAST(CASE WHEN input_tokens IS NULL AND output_tokens IS NULL THEN NULL ELSE "
         "coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) END AS BIGINT)",
         **{name: _typed_of("header", name) for name in _OF_HEADER},
@@ -139,7 +140,9 @@ def view_of_runs(met: set[Need], silent_s: float, wanted: set[str] | None) -> st
         taken += _gathered(of_header, of_end, is_asked_for_status="own_makers" in used)
         own = f"{_brought_together('own_header', of_header)}, {_brought_together('own_end', of_end)}"
         ends = f", {_header(of_header)} AS header, {_ended(of_end)} AS ended"
-    runs = f'SELECT {", ".join(taken)} FROM ({_records_by_kind()}) GROUP BY "run_id"'
+    # A record between the first and the last says nothing of these.
+    lines = EDGES if used & aggregate.keys() <= {"run_id", "started_at", "ended_at", "path"} else LINES
+    runs = f'SELECT {", ".join(taken)} FROM ({_records_by_kind(lines)}) GROUP BY "run_id"'
     # A run's name is looked at closely once, not with every record. Tied to a sum, or the engine would.
     runs = f"FROM ({runs}) WHERE CASE WHEN started_at IS NULL THEN false ELSE {IS_RUN_ID} END"
     if ends:
@@ -232,15 +235,15 @@ def _fields(struct: str, keys: list[str]) -> str:
     return _struct({key: f"{struct}.{key}" for key in ("ts", *keys)})
 
 
-def _records_by_kind() -> str:
-    """Return SQL for every record whose `run_id` is a text or looks like one, with its kind and its `ts`."""
+def _records_by_kind(lines: str) -> str:
+    """Return SQL for those of *lines* whose `run_id` is a text or looks like one, with kind and `ts`."""
     checked = (
         f"CASE WHEN _kind = 0 AND {IS_PLAIN} THEN true "
         f"WHEN {IS_LATER_FORMAT} THEN {missing(Need.LATER_FORMAT)} IS NULL "
         f'WHEN _kind IS NOT NULL AND "run_id" IS NOT NULL THEN {IS_STEP} AND isfinite("ts") ELSE false END'
     )
-    lines = f"SELECT *, {_KIND} AS _kind FROM {LINES}"
-    return f'SELECT {TYPED}, "ts" AS _ts FROM ({lines}) {where("true", checked)}'
+    kinds = f"SELECT *, {_KIND} AS _kind FROM {lines}"
+    return f'SELECT {TYPED}, "ts" AS _ts FROM ({kinds}) {where("true", checked)}'
 
 
 def _typed_of(struct: str, key: str) -> str:

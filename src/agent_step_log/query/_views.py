@@ -2,8 +2,8 @@
 
     _files, _originals   variables: what the engine reads, and for what stands in for a file, which
     inside.lines               every line; see `agent_step_log.query._lines`
-    inside.open                the lines of steps in flight (a table; empty until a query needs it)
-    inside.headers             task_type and the like for each run (a table; the same)
+    inside.open                the lines of steps in flight (a table, made when a query needs it)
+    inside.headers             task_type and the like for each run (the same)
 
 Nothing is worked out before a query needs it. Whatever a view lacks it says by failing: a query that meets
 the first such row ends there, what it needs is made, and it is asked again (see `Need`). So a query pays
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent_step_log.query._columns import KEYS, NAMES, NUMBERS, VIEWS, exactly, type_of, typed
+from agent_step_log.query._columns import KEYS, VIEWS, exactly, typed
 from agent_step_log.query._lines import (
     IS_LATER_FORMAT,
     IS_PLAIN,
@@ -47,7 +47,6 @@ __all__ = [
     "headers_table",
     "later_formats",
     "open_table",
-    "tables",
     "view",
 ]
 
@@ -109,31 +108,22 @@ def open_table() -> tuple[str, ...]:
         f"WHERE (SELECT count(*) FROM inside.begun) > 0 AND EXISTS (FROM inside.begun WHERE {same})"
     )
     return (
-        "DELETE FROM inside.open",
+        "CREATE SCHEMA IF NOT EXISTS inside",
         f"CREATE OR REPLACE TABLE inside.begun AS {begun}",
-        f"INSERT INTO inside.open {opened} {last}",
+        f"CREATE OR REPLACE TABLE inside.open AS {opened} {last}",
         "DROP TABLE inside.begun",
     )
 
 
 def headers_table() -> tuple[str, ...]:
     """Return SQL that fills `inside.headers`."""
-    taken = ", ".join(f"arg_min_null({typed(key)}, {_header_order(typed('ts'))})" for key in _HEADER_KEYS)
+    order = _header_order(typed("ts"))
+    taken = ", ".join(f"arg_min_null({typed(key)}, {order}) AS {key}" for key in _HEADER_KEYS)
     starts = _lines(is_type("run_start"), any_type=False)
+    headers = f"SELECT {typed('run_id')} AS of_run, {taken} FROM ({starts}) GROUP BY 1"
     return (
-        "DELETE FROM inside.headers",
-        f"INSERT INTO inside.headers SELECT {typed('run_id')}, {taken} FROM ({starts}) GROUP BY 1",
-    )
-
-
-def tables() -> tuple[str, ...]:
-    """Return SQL that makes the tables, empty."""
-    raw = ", ".join(f'"{key}" {type_of(key) if key in NAMES | NUMBERS else "JSON"}' for key in KEYS)
-    headers = ", ".join(f"{key} VARCHAR" for key in _HEADER_KEYS)
-    return (
-        "CREATE SCHEMA inside",
-        f"CREATE TABLE inside.open ({raw})",
-        f"CREATE TABLE inside.headers (of_run VARCHAR, {headers})",
+        "CREATE SCHEMA IF NOT EXISTS inside",
+        f"CREATE OR REPLACE TABLE inside.headers AS {headers}",
     )
 
 

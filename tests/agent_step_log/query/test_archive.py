@@ -34,6 +34,11 @@ def rows_of(source: Any, query: str) -> Counter[str]:
         return Counter(map(repr, logs.sql(query).rows()))
 
 
+def rows_with_times(source: Any) -> list[tuple[float]]:
+    with open_logs(source) as logs:
+        return logs.sql("SELECT duration_ms FROM runs").rows()
+
+
 def assert_same_rows(logs: Any, archive: Any) -> None:
     for view, query in EVERYTHING.items():
         assert rows_of(archive, query) == rows_of(logs, query), view
@@ -77,6 +82,10 @@ class TestSameRows:
         compact(tmp_path / "logs", tmp_path / "archive")
 
         assert_same_rows(tmp_path / "logs", tmp_path / "archive")
+        # Each column alone: which records are read depends on what is asked for.
+        for column in VIEWS["runs"]:
+            query = f"SELECT run_id, {column.name} FROM runs"
+            assert rows_of(tmp_path / "archive", query) == rows_of(tmp_path / "logs", query), column.name
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -201,6 +210,20 @@ class TestWhole:
         assert len(made.files) > 5
         assert_same_rows(tmp_path / "a.jsonl", tmp_path / "archive")
 
+    def test_of_a_line_longer_than_any_a_writer_makes(self, tmp_path: Path) -> None:
+        log = lines(tmp_path / "a.jsonl", ll.start(), key("output", "x" * (20 * 1024 * 1024)), ll.end())
+        compact(log, tmp_path / "archive")
+
+        assert rows_of(tmp_path / "archive", "SELECT length(output) FROM tool_calls") == Counter(
+            ["(20971522,)"]
+        )
+
+    def test_of_a_log_whose_name_is_no_text(self, tmp_path: Path) -> None:
+        log = lines(tmp_path / os.fsdecode(b"a\xff.jsonl"), ll.start(), ll.tool(1), ll.end())
+        compact(log, tmp_path / "archive")
+
+        assert_same_rows(log, tmp_path / "archive")
+
     def test_takes_several_sources(self, tmp_path: Path) -> None:
         one = lines(tmp_path / "a.jsonl", ll.start(), ll.tool(1))
         other = lines(tmp_path / "b.jsonl", ll.tool(2), ll.end())
@@ -226,11 +249,11 @@ class TestOrNotThere:
         log = lines(tmp_path / "a.jsonl", ll.start(), ll.tool(1))
         told = compacting._sum
 
-        def wrongly(engine: duckdb.DuckDBPyConnection, rows: str) -> Any:
+        def wrongly(engine: duckdb.DuckDBPyConnection, names: list[str], rows: str) -> Any:
             if "read_parquet" in rows:
                 # As a disk would that lost a row.
-                return told(engine, f"(FROM {rows} LIMIT 1)")
-            return told(engine, rows)
+                return told(engine, names, f"(FROM {rows} LIMIT 1)")
+            return told(engine, names, rows)
 
         monkeypatch.setattr(compacting, "_sum", wrongly)
         with pytest.raises(OSError, match="not what was written") as raised:
@@ -271,7 +294,7 @@ class TestOpened:
         assert_same_rows([tmp_path / "logs", new], [new, archive])
 
     def test_by_a_file_or_a_pattern(self, archive: Path) -> None:
-        (file,) = archive.glob("*/*")
+        (file,) = archive.glob("*/*.parquet")
         for source in (file, archive / "*" / "*.parquet"):
             assert rows_of(source, "SELECT run_id FROM runs") == Counter(["('old',)"])
 
@@ -292,11 +315,35 @@ class TestOpened:
             assert logs.sql("SELECT count(*) FROM runs").rows() == [(1,)]
             log = lines(tmp_path / "new.jsonl", ll.start("new"))
             compact(log, tmp_path / "another")
-            for file in (tmp_path / "another").glob("*/*"):
+            for file in (tmp_path / "another").glob("*/*.parquet"):
                 place = archive / file.parent.name
                 place.mkdir(exist_ok=True)
                 file.rename(place / "added.parquet")
             assert logs.sql("SELECT count(*) FROM runs").rows() == [(2,)]
+
+    @pytest.mark.parametrize("gone", [".edges", ".parquet"])
+    def test_tells_what_is_there_when_files_were_taken_from_it(self, tmp_path: Path, gone: str) -> None:
+        day = 86400.0
+        log = lines(tmp_path / "a.jsonl", ll.start(), key("ts", 1767225700.0), key("ts", 1767225700.0 + day))
+        compact(log, tmp_path / "archive")
+        for file in (tmp_path / "archive" / "day=2026-01-02").glob(f"*{gone}"):
+            file.unlink()
+
+        [(duration,)] = rows_with_times(tmp_path / "archive")
+        assert duration == (100_000.0 if gone == ".parquet" else 100_000.0 + day * 1000)
+
+    def test_tells_how_runs_went_of_their_edges_alone(self, tmp_path: Path, archive: Path) -> None:
+        (edges,) = archive.glob("*/*.edges")
+        (file,) = archive.glob("*/*.parquet")
+        wanted = rows_of(archive, "SELECT run_id, status, duration_ms, path FROM runs")
+        # Of the same name, marked as ours, and without a record: who looks there finds no run.
+        duckdb.sql(
+            f"COPY (FROM '{file}' LIMIT 0) TO '{file}' (FORMAT parquet, "
+            "KV_METADATA {'agent-step-log-archive': '1'})"
+        )
+        assert edges.exists()
+        assert rows_of(archive, "SELECT run_id, status, duration_ms, path FROM runs") == wanted
+        assert rows_of(archive, "SELECT run_id, steps FROM runs") == Counter()
 
     def test_has_no_damage(self, archive: Path) -> None:
         with open_logs(archive) as logs:
@@ -315,7 +362,7 @@ class TestOpened:
             logs.sql("FROM runs")
 
     def test_that_is_cut_short_is_refused(self, tmp_path: Path, archive: Path) -> None:
-        (file,) = archive.glob("*/*")
+        (file,) = archive.glob("*/*.parquet")
         whole = file.read_bytes()
         (archive / file.parent.name / "cut.parquet").write_bytes(whole[: len(whole) // 2])
         with (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TWINS: list[tuple[str, Any]] = [
     ("12", 12),
     ("1e+25", 1e25),
+    ("1e+16", 1e16),
     ("-0.5", -0.5),
     ("true", True),
     ("false", False),

@@ -267,6 +267,23 @@ class TestFiles:
                 "gz": "x?.jsonl.gz",
             }
 
+    def test_a_file_whose_name_is_no_text_is_read(self, tmp_path: Path) -> None:
+        path = tmp_path / os.fsdecode(b"a\xff.jsonl")
+        path.write_bytes(ll.start() + ll.tool(1) + b"garbage\n")
+        for source in (path, tmp_path):
+            with open_logs(source) as logs:
+                assert logs.sql("SELECT run_id, path FROM runs").rows() == [
+                    ("r", f"{tmp_path}/a\ufffd.jsonl")
+                ]
+                assert [damage.reason for damage in logs.damage] == ["not JSON"]
+
+    def test_a_long_text_for_a_number_is_no_number(self, tmp_path: Path) -> None:
+        # Where it tells of such a text the engine cuts it, and inside a character.
+        step = json.dumps({**json.loads(ll.tool(1)), "step": '000000""' + 4 * "\U00010000"})
+        (tmp_path / "a.jsonl").write_bytes(ll.start() + step.encode() + b"\n" + ll.tool(2))
+        with open_logs(tmp_path) as logs:
+            assert logs.sql("SELECT step FROM tool_calls").rows() == [(2,)]
+
     def test_a_line_longer_than_the_engine_expects_is_read(self, tmp_path: Path) -> None:
         (tmp_path / "a.jsonl").write_bytes(ll.start() + ll.tool(1, output="x" * 36_000_000))
         with open_logs(tmp_path) as logs:
