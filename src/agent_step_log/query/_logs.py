@@ -337,6 +337,8 @@ class Logs:
         if _TOO_LONG in text and self._object_bytes < _LARGEST_OBJECT_BYTES:
             self._object_bytes = _LARGEST_OBJECT_BYTES
             return None
+        if archived := self._archived():
+            check_archive({each: self._place(each) for each in archived}, duckdb.connect())
         path = self._named(text)
         if path is not None:
             return self._stand_in(path, is_duplicate=_DUPLICATE in text)
@@ -375,7 +377,8 @@ class Logs:
         engine = duckdb.connect()
         self._filled = set()
         if archived := self._archived():
-            check_archive({path: self._place(path) for path in archived}, engine)
+            # One, as each takes time; of the others an error makes us look at all.
+            check_archive({path: self._place(path) for path in archived[:1]}, engine)
         engine.execute(f"SET temp_directory = {_text(self._folder.name)}")
         # Names in a query are views, never variables of the caller.
         engine.execute("SET python_enable_replacements = false")
@@ -393,12 +396,14 @@ class Logs:
         places = self._places()
         read = ", ".join(_text(place) for place, _ in places)
         originals = ", ".join(f"{_text(place)}: {_text(path)}" for place, path in places if place != path)
-        connection.execute(f"SET VARIABLE _files = [{read}]::VARCHAR[]")
         archives = ", ".join(_text(self._place(path)) for path in self._archived())
         edges = ", ".join(_text(os.path.abspath(path)) for path in self._edges)  # noqa: PTH100
-        connection.execute(f"SET VARIABLE _archives = [{archives}]::VARCHAR[]")
-        connection.execute(f"SET VARIABLE _edges = [{edges}]::VARCHAR[]")
-        connection.execute(f"SET VARIABLE _originals = MAP {{{originals}}}::MAP(VARCHAR, VARCHAR)")
+        connection.execute(
+            f"SET VARIABLE _files = [{read}]::VARCHAR[]; "
+            f"SET VARIABLE _archives = [{archives}]::VARCHAR[]; "
+            f"SET VARIABLE _edges = [{edges}]::VARCHAR[]; "
+            f"SET VARIABLE _originals = MAP {{{originals}}}::MAP(VARCHAR, VARCHAR)"
+        )
 
     def _places(self) -> tuple[tuple[str, str], ...]:
         """Return what the engine is to read, each with the file it stands for."""
