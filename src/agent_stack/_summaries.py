@@ -29,6 +29,7 @@ SUMMARIES = {
     "scan": "Look for secrets in logs and tapes.",
     "redecode": "Make a step log of a tape.",
     "import": "Import Claude Code and Codex transcripts, or trajectories.",
+    "compact": "Write logs into an archive, in Parquet.",
     "verify": "Check logs for damage, gaps and duplicates.",
     "repair": "Write a clean copy of a damaged log.",
     "completion": "Print the completion script of a shell.",
