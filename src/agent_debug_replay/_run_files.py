@@ -173,7 +173,23 @@ def open_run(source: str | os.PathLike[str], run: str | None) -> Loader:
         if not _lacks_a_part(loader, began):
             return loader
         loader.close()
-    return Loader(*run_named(source, run))
+    return _open_all_parts(*run_named(source, run))
+
+
+def _open_all_parts(paths: list[Path], run_id: str | None) -> Loader:
+    """Open *paths*, and what was made of them since: to find a run takes longer than to rotate its log."""
+    for _ in range(_TRIES):
+        began = time() - _TICK_S
+        logs = dict.fromkeys(unrotated(path) for path in paths if not is_compressed(path))
+        parts = [part for log in logs for part in (*rotated_beside(log), log)]
+        try:
+            loader = Loader([*(path for path in paths if path not in parts), *parts], run_id)
+        except FileNotFoundError:
+            continue
+        if not _lacks_a_part(loader, began):
+            return loader
+        loader.close()
+    return Loader(paths, run_id)
 
 
 def _lacks_a_part(loader: Loader, since: float) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_debug_replay import Replay
+from agent_debug_replay import Replay, _run_files
 from agent_debug_replay._scan import decode_record
 from agent_debug_replay._table import Table
 from agent_step_log import StepLog
@@ -197,3 +197,22 @@ class TestTwoLookers:
 def _told(row: StepRow) -> StepRow:
     """A row but for what others say of it: whether one hangs below it, and whether another writer was met."""
     return row._replace(has_children=False, is_alone=False)
+
+
+class TestRotatedFasterThanFound:
+    def test_no_part_is_left_out(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "run.jsonl"
+        log = StepLog(path, "run-a", rotate_bytes=2_000, on_error="raise")
+        steps = [log.record_tool_call("first")]
+        original = _run_files.run_named
+
+        def found_late(source: Any, run: str | None) -> Any:
+            found = original(source, run)
+            # Whenever the run has been found its log is elsewhere already, and what took its place too.
+            steps.extend(log.record_tool_call("more", {"text": "x" * 300}) for _ in range(40))
+            return found
+
+        monkeypatch.setattr(_run_files, "run_named", found_late)
+        with Replay.open(path, "run-a") as replay:
+            assert [row.step for row in replay.rows] == list(range(1, len(steps) + 1))
+        log.close()
